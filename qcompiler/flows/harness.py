@@ -1,0 +1,179 @@
+"""The Verilog around a design in simulation: what sim/harness.v.j2 lays out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import jinja2
+
+from qcompiler.flows.beats import Beats
+from qcompiler.resources import SIM
+
+@dataclass(frozen=True)
+class Window:
+    """The loops of a `qc_window`, as its parameters."""
+
+    H: int
+    W: int
+    GROUPS: int
+    WORDS: int
+    KH: int
+    KW: int
+    SH: int = 1
+    SW: int = 1
+    DH: int = 1
+    DW: int = 1
+    REPEAT: int = 1
+
+    @property
+    def in_beats(self) -> int:
+        """Beats of one padded input frame."""
+        return self.H * self.W * self.GROUPS * self.WORDS
+
+    @property
+    def out_beats(self) -> int:
+        """Beats of one output frame."""
+        rows = (self.H - ((self.KH - 1) * self.DH + 1)) // self.SH + 1
+        columns = (self.W - ((self.KW - 1) * self.DW + 1)) // self.SW + 1
+        inner = self.GROUPS * self.REPEAT * self.KH * self.KW * self.WORDS
+        return rows * columns * inner
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An internal stream to watch: wires PATH_tdata, PATH_tvalid, PATH_tready, PATH_tlast.
+
+    `path` begins at the instance `dut`. With a window, the expected beats given to a run are the
+    padded raster that goes into that window, not what comes out of it.
+    """
+
+    name: str
+    path: str
+    width: int
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """One observed stream as the harness template wants it."""
+
+    name: str
+    role: Literal["source", "sink", "probe"]
+    width: int
+    prefix: str
+    index: int | None = None  # slice of a vector port
+    window: Window | None = None
+
+    @property
+    def module(self) -> str:
+        return "window_monitor" if self.window else "stream_monitor"
+
+    @property
+    def geometry(self) -> list[tuple[str, int]]:
+        return list(vars(self.window).items()) if self.window else []
+
+    @property
+    def data(self) -> str:
+        part = "" if self.index is None else f"[{self.index * self.width} +: {self.width}]"
+        return f"{self.prefix}_tdata{part}"
+
+    def _bit(self, wire: str) -> str:
+        return f"{self.prefix}_{wire}" + ("" if self.index is None else f"[{self.index}]")
+
+    @property
+    def valid(self) -> str:
+        return self._bit("tvalid")
+
+    @property
+    def ready(self) -> str:
+        return self._bit("tready")
+
+    @property
+    def last(self) -> str:
+        return self._bit("tlast")
+
+
+@dataclass(frozen=True)
+class _Port:
+    """A group of stream ports of the DUT: `count` slices, or one plain stream (None)."""
+
+    base: str
+    width: int
+    count: int | None
+
+    @property
+    def range(self) -> str:
+        return f"[{self.width * (self.count or 1) - 1}:0] "
+
+    @property
+    def count_range(self) -> str:
+        return "" if self.count is None else f"[{self.count - 1}:0] "
+
+
+@dataclass(frozen=True)
+class _Harness:
+    """What sim/harness.v.j2 lays out."""
+
+    dut: str
+    parameters: list[tuple[str, str]]
+    ties: list[tuple[str, str]]
+    ports: list[_Port]
+    streams: list[_Stream]
+    waves: bool
+
+
+def _literal(value: int | str) -> str:
+    """A parameter's value in Verilog."""
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    value = int(value)
+    if -(1 << 31) <= value < 1 << 31:
+        return str(value)
+    bits = value.bit_length() + 1
+    return f"-{bits}'sd{-value}" if value < 0 else f"{value.bit_length()}'h{value:x}"
+
+
+def _ports(specs: Mapping[str, int], role: Literal["source", "sink"]) -> tuple[list[_Port], list[_Stream]]:
+    """Ports of the DUT and the streams on them; "m_axis[2]" is slice 2 of vector ports."""
+    streams = []
+    for name, width in specs.items():
+        match = re.fullmatch(r"(\w+?)(?:\[(\d+)\])?", name)
+        if match is None:
+            raise ValueError(f"{name!r} is not a stream prefix such as s_axis or m_axis[0]")
+        index = None if match[2] is None else int(match[2])
+        streams.append(_Stream(name, role, width, match[1], index))
+    ports: dict[str, _Port] = {}
+    for base in dict.fromkeys(s.prefix for s in streams):
+        slices = [s for s in streams if s.prefix == base]
+        indices = [s.index for s in slices]
+        if indices != [None] and sorted(i for i in indices if i is not None) != list(range(len(slices))):
+            raise ValueError(f"{base}: name every slice once, from {base}[0] up")
+        if len({s.width for s in slices}) != 1:
+            raise ValueError(f"{base}: slices of different widths")
+        ports[base] = _Port(base, slices[0].width, None if indices == [None] else len(slices))
+    return list(ports.values()), streams
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SIM),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("harness.v.j2")
+
+
+def _waivers(places: Sequence[Path]) -> str:
+    """A Verilator control file: the harness may do what the design may not."""
+    lines = [
+        f'lint_off -rule {rule} -file "{place}*"' for place in places for rule in WAIVED
+    ]
+    return "`verilator_config\n" + "\n".join(lines) + "\n"
+
+

@@ -1,0 +1,113 @@
+"""Forks where a stream has several readers, and FIFOs before joins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.geometry import pool_size
+from qcompiler.ir.graph import Graph, Value
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class InsertForks:
+    """One fork for every stream that several modules read."""
+
+    name: ClassVar[str] = "insert-forks"
+
+    def run(self, graph: Graph) -> Graph:
+        for name in graph:
+            users = graph.users(name)
+            if len(users) < 2:
+                continue
+            fork = graph.fresh(f"{name}_fork")
+            graph.add(fork, hw.Fork(len(users)), [name])
+            for port, (user, slot) in enumerate(users):
+                graph.reconnect(user, slot, Value(fork, port))
+        return graph
+
+
+@dataclass(frozen=True)
+class SizeFifos:
+    """Put a FIFO on every input of a join, deep enough that no join deadlocks or slows the frame.
+
+    For join output pixel t, input i needs D_i(t) pixels of the network input (composed from each
+    module's ``need``), so the network input must have advanced to S(t) = max_i D_i(t). By then input
+    i may have produced every pixel k with D_i(k) <= S(t), of which the join has taken t-1: the FIFO
+    holds the rest. A window is given one output row of prefetch in S, so that it loads the next
+    row while its array works on this one; without that the design would run, at half the speed.
+    """
+
+    slack: int = 2
+    name: ClassVar[str] = "size-fifos"
+
+    def run(self, graph: Graph) -> Graph:
+        demands = Demands(graph)
+        for name in list(graph):
+            if not isinstance(graph.op(name), hw.Add | hw.Concat):
+                continue
+            for slot, depth in enumerate(demands.depths(name, self.slack)):
+                source = graph.inputs(name)[slot]
+                fifo = graph.add(graph.fresh(f"{name}_fifo{slot}"), hw.Fifo(depth), [source])
+                graph.reconnect(name, slot, fifo)
+        return graph
+
+
+class Demands:
+    """How many pixels of the network input each stream's first k pixels take."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._plain: dict[Value, Array] = {}
+        self._ahead: dict[Value, Array] = {}
+
+    def demand(self, value: Value, ahead: bool) -> Array:
+        """(pixels + 1,) int64: entry k is the network input's pixels behind the first k of ``value``."""
+        memo = self._ahead if ahead else self._plain
+        if value not in memo:
+            stream = self.graph.type(value)
+            pixels = np.arange(_out_pixels(stream) + 1)
+            memo[value] = self._trace(value.node, pixels, ahead)
+        return memo[value]
+
+    def _trace(self, name: str, pixels: Array, ahead: bool) -> Array:
+        op = self.graph.op(name)
+        inputs = self.graph.inputs(name)
+        if not inputs:
+            return pixels
+        total = np.zeros_like(pixels)
+        for value in inputs:
+            stream = self.graph.type(value)
+            if isinstance(op, hw.Window):
+                need = op.need(pixels, stream, 1 if ahead else 0)
+            else:
+                need = op.need(pixels, stream)
+            total = np.maximum(total, self.demand(value, ahead)[need])
+        return total
+
+    def depths(self, join: str, slack: int) -> list[int]:
+        """FIFO depth in beats for each input of a join."""
+        inputs = self.graph.inputs(join)
+        plain = [self.demand(v, False) for v in inputs]
+        source = np.maximum.reduce([self.demand(v, True) for v in inputs])
+        depths = []
+        for value, need in zip(inputs, plain, strict=True):
+            made = np.searchsorted(need, source[1:], side="right") - 1
+            waiting = int((made - np.arange(len(made))).max())
+            words = self.graph.type(value).words
+            depths.append(max(2, (waiting + 1) * words + slack))
+        return depths
+
+
+def _out_pixels(stream: hw.StreamType) -> int:
+    """Pixels of the tensor that a window's consumer makes, or of the raster itself."""
+    if stream.order is None:
+        return stream.pixels
+    o = stream.order
+    rows, columns = pool_size(stream.shape[1:], o.kernel, o.stride, dilation=o.dilation)
+    return rows * columns

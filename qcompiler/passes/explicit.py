@@ -1,0 +1,82 @@
+"""Integer rewrites that leave each node with one hardware module to become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from qcompiler.ir import integer
+from qcompiler.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class ExplicitPadding:
+    """A convolution's border becomes a Pad node of its own, and a Pad on all sides two of one kind each."""
+
+    name: ClassVar[str] = "explicit-padding"
+
+    def run(self, graph: Graph) -> Graph:
+        for name in graph.find(integer.Conv):
+            conv = graph.op(name)
+            if not any(conv.padding):
+                continue
+            top, left, bottom, right = conv.padding
+            pad = integer.Pad(((0, 0), (top, bottom), (left, right)), conv.pad_code)
+            source = graph.inputs(name)[0]
+            value = graph.add(graph.fresh(f"{name}_pad"), pad, [source])
+            graph.reconnect(name, 0, value)
+            graph.replace(name, replace(conv, padding=(0, 0, 0, 0)))
+        for name in graph.find(integer.Pad):
+            pad = graph.op(name)
+            channels, rows, columns = pad.pads
+            if channels != (0, 0) and (rows, columns) != ((0, 0), (0, 0)):
+                graph.replace(name, integer.Pad((channels, (0, 0), (0, 0)), pad.code))
+                border = integer.Pad(((0, 0), rows, columns), pad.code)
+                graph.insert(graph.fresh(f"{name}_border"), border, name)
+        for name in graph.find(integer.Pad):
+            if all(pair == (0, 0) for pair in graph.op(name).pads):
+                graph.remove(name)
+        return graph
+
+
+@dataclass(frozen=True)
+class SplitStridedPointwise:
+    """A 1x1 convolution with a stride becomes a Slice and a 1x1 convolution without one."""
+
+    name: ClassVar[str] = "split-strided-pointwise"
+
+    def run(self, graph: Graph) -> Graph:
+        for name in graph.find(integer.Conv):
+            conv = graph.op(name)
+            if conv.weight.shape[2:] != (1, 1) or conv.stride == (1, 1) or any(conv.padding):
+                continue
+            _, ny, nx = graph.type(name).shape
+            cut = integer.Slice(0, conv.stride[0], ny, 0, conv.stride[1], nx)
+            value = graph.add(graph.fresh(f"{name}_slice"), cut, [graph.inputs(name)[0]])
+            graph.reconnect(name, 0, value)
+            graph.replace(name, replace(conv, stride=(1, 1)))
+        return graph
+
+
+@dataclass(frozen=True)
+class PairConcats:
+    """A concat of many becomes a chain of concats of two; of one, nothing."""
+
+    name: ClassVar[str] = "pair-concats"
+
+    def run(self, graph: Graph) -> Graph:
+        for name in graph.find(integer.Concat):
+            inputs = graph.inputs(name)
+            if len(inputs) == 1:
+                graph.remove(name)
+                continue
+            if len(inputs) == 2:
+                continue
+            value = inputs[0]
+            for k, other in enumerate(inputs[1:-1]):
+                value = graph.add(graph.fresh(f"{name}_{k}"), integer.Concat(), [value, other])
+            last = graph.add(graph.fresh(f"{name}_pair"), integer.Concat(), [value, inputs[-1]])
+            graph.redirect(name, last)
+            graph.discard(name)
+            graph.rename(last.node, name)
+        return graph

@@ -1,0 +1,31 @@
+"""Merge zero padding of rows and columns into the convolutions behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from qcompiler.ir import nn
+from qcompiler.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class MergePadding:
+    """``Conv(Pad(x))`` becomes a convolution with (asymmetric) padding of its own."""
+
+    name: ClassVar[str] = "merge-padding"
+
+    def run(self, graph: Graph) -> Graph:
+        for name in graph.find(nn.Conv):
+            conv = graph.op(name)
+            (source,) = graph.inputs(name)
+            pad = graph.op(source.node)
+            if not isinstance(pad, nn.Pad) or pad.pads[0] != (0, 0):
+                continue
+            (top, bottom), (left, right) = pad.pads[1:]
+            t, l, b, r = conv.padding  # noqa: E741
+            graph.reconnect(name, 0, graph.inputs(source.node)[0])
+            graph.replace(name, replace(conv, padding=(t + top, l + left, b + bottom, r + right)))
+            if not graph.users(source.node):
+                graph.remove(source.node)
+        return graph

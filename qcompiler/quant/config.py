@@ -1,0 +1,111 @@
+"""What a user asks of the quantizer: widths by layer, and how ranges are taken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qcompiler.errors import QCompilerError
+
+MIN_BITS, MAX_BITS = 1, 8
+METHODS = ("max-abs", "percentile")
+
+
+@dataclass(frozen=True)
+class LayerBits:
+    """Widths of one layer; None takes the network's default."""
+
+    weights: int | None = None
+    activations: int | None = None
+
+
+@dataclass(frozen=True)
+class QuantConfig:
+    """Settings of post-training quantization.
+
+    Args:
+        weights: Default weight width, 1 to 8 bits. One bit means the codes -1 and +1.
+        activations: Default width of the codes between layers, 1 to 8 bits.
+        input_bits: Width of the network input's codes, 1 to 8 bits.
+        output_bits: Width of the network output's codes, 2 to 16 bits.
+        residual_bits: Least width of a branch that only feeds an addition.
+        method: ``max-abs`` or ``percentile``: how a range is taken.
+        percentile: The percentile of \\|x\\|, for that method.
+        layers: Widths of single layers by node name.
+    """
+
+    weights: int = 8
+    activations: int = 8
+    input_bits: int = 8
+    output_bits: int = 12
+    residual_bits: int = 8
+    method: str = "max-abs"
+    percentile: float = 99.99
+    layers: Mapping[str, LayerBits] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _bits(self.weights, "weights")
+        _bits(self.activations, "activations")
+        _bits(self.input_bits, "input bits")
+        _bits(self.residual_bits, "residual bits")
+        _bits(self.output_bits, "output bits", 2, 16)
+        for name, layer in self.layers.items():
+            for what in ("weights", "activations"):
+                if (value := getattr(layer, what)) is not None:
+                    _bits(value, what, where=name)
+        if self.method not in METHODS:
+            raise QCompilerError(
+                f"method {self.method!r} is unknown", hint=f"choose one of {', '.join(METHODS)}"
+            )
+        if not 50 < self.percentile <= 100:
+            raise QCompilerError(f"percentile {self.percentile} is outside (50, 100]")
+
+    def weight_bits(self, layer: str) -> int:
+        entry = self.layers.get(layer)
+        return self.weights if entry is None or entry.weights is None else entry.weights
+
+    def activation_bits(self, layer: str) -> int:
+        entry = self.layers.get(layer)
+        return self.activations if entry is None or entry.activations is None else entry.activations
+
+
+def _bits(
+    value: int, what: str, least: int = MIN_BITS, most: int = MAX_BITS, where: str = ""
+) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise QCompilerError(
+            f"{what}: {value!r} is not a width from {least} to {most} bits", where=where
+        )
+
+
+def read_layer_table(path: Path) -> dict[str, LayerBits]:
+    """Read a YAML or JSON table ``layer: bits`` or ``layer: {weights: 4, activations: 8}``."""
+    try:
+        text = path.read_text()
+        table: Any = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except OSError as error:
+        raise QCompilerError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise QCompilerError(f"not valid YAML or JSON: {error}", where=str(path)) from error
+    if not isinstance(table, dict):
+        raise QCompilerError(
+            "a table of layers was expected", where=str(path), hint="write lines like 'conv1: 4'"
+        )
+    layers = {}
+    for name, entry in table.items():
+        if isinstance(entry, dict):
+            if unknown := set(entry) - {"weights", "activations"}:
+                raise QCompilerError(
+                    f"unknown field {sorted(unknown)}",
+                    where=f"{path}, layer {name}",
+                    hint="the fields are weights and activations",
+                )
+            layers[str(name)] = LayerBits(**entry)
+        else:
+            layers[str(name)] = LayerBits(weights=entry)
+    return layers

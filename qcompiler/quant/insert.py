@@ -1,0 +1,157 @@
+"""The pass that puts quantizers into an nn graph: where they go, and what widths they get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from qcompiler.errors import QCompilerError
+from qcompiler.ir import nn
+from qcompiler.ir.graph import Graph
+from qcompiler.quant.config import QuantConfig
+from qcompiler.quant.ranges import Range, activation_spec, observe, weight_spec
+
+Array = np.ndarray[Any, Any]
+
+ELEMENTWISE = (nn.BatchNorm, nn.Relu, nn.Clip)
+MOVES = (nn.MaxPool, nn.Pad, nn.Slice, nn.Flatten, nn.Concat)
+SUMS = (nn.Conv, nn.Linear, nn.Add, nn.AvgPool)
+
+Observer = Callable[[Graph, Iterable[str]], Iterable[tuple[str, Array]]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A value that gets a quantizer; ``layer`` is the node that a user names for its width."""
+
+    node: str
+    layer: str
+    bits: int
+
+
+def find_sites(graph: Graph, config: QuantConfig) -> list[Site]:
+    """The values to quantize: the input, and the end of the elementwise chain behind every sum."""
+    sites = []
+    for name in graph:
+        op = graph.op(name)
+        if isinstance(op, nn.Input):
+            sites.append(Site(name, name, config.input_bits))
+        elif isinstance(op, SUMS) or (isinstance(op, ELEMENTWISE) and not _in_chain(graph, name)):
+            end = _chain_end(graph, name)
+            sites.append(Site(end, name, _width(graph, end, name, config)))
+    return sites
+
+
+def _chain_end(graph: Graph, name: str) -> str:
+    while True:
+        users = graph.users(name)
+        if len(users) != 1 or not isinstance(graph.op(users[0][0]), ELEMENTWISE):
+            return name
+        name = users[0][0]
+
+
+def _in_chain(graph: Graph, name: str) -> bool:
+    """Whether an elementwise op is reached by the chain of a sum before it."""
+    source = graph.inputs(name)[0].node
+    if len(graph.users(source)) != 1:
+        return False
+    if isinstance(graph.op(source), SUMS):
+        return True
+    return isinstance(graph.op(source), ELEMENTWISE)
+
+
+def _final_users(graph: Graph, name: str) -> list[Any]:
+    """Ops that read a value, looking through ops that only move codes."""
+    found: list[Any] = []
+    for user, _ in graph.users(name):
+        op = graph.op(user)
+        found += _final_users(graph, user) if isinstance(op, MOVES) else [op]
+    return found
+
+
+def _width(graph: Graph, end: str, layer: str, config: QuantConfig) -> int:
+    users = _final_users(graph, end)
+    if any(isinstance(op, nn.Output) for op in users):
+        return config.output_bits
+    bits = config.activation_bits(layer)
+    if users and all(isinstance(op, nn.Add) for op in users):
+        return max(bits, config.residual_bits)
+    return bits
+
+
+@dataclass(frozen=True)
+class InsertQuantizers:
+    """Quantize weights per output channel and activations per tensor.
+
+    Args:
+        observer: Yields (node, values) of the float network on the calibration set for the nodes
+            asked for; values of one node may come in several pieces.
+    """
+
+    config: QuantConfig
+    observer: Observer
+    name: ClassVar[str] = "insert-quantizers"
+
+    def run(self, graph: Graph) -> Graph:
+        self._check_layers(graph)
+        sites = find_sites(graph, self.config)
+        ranges = self._ranges(graph, sites)
+        groups = _tie_concats(graph, sites)
+        for site in sites:
+            tied = groups[site.node]
+            span = ranges[site.node]
+            for other in tied:
+                span = span.union(ranges[other.node])
+            spec = activation_spec(span, max([site.bits, *(other.bits for other in tied)]))
+            graph.insert(graph.fresh(f"{site.node}_q"), nn.Quantizer(spec), site.node)
+        for layer in [*graph.find(nn.Conv), *graph.find(nn.Linear)]:
+            op = graph.op(layer)
+            bits = self.config.weight_bits(layer)
+            spec = weight_spec(op.weight, bits, self.config.method, self.config.percentile)
+            graph.replace(layer, replace(op, weight_quant=spec))
+        return graph
+
+    def _check_layers(self, graph: Graph) -> None:
+        if unknown := [name for name in self.config.layers if name not in graph]:
+            layers = ", ".join([*graph.find(nn.Conv), *graph.find(nn.Linear)])
+            raise QCompilerError(
+                f"the layer table names {', '.join(unknown)}, which the network does not have",
+                hint=f"its layers are {layers}",
+            )
+
+    def _ranges(self, graph: Graph, sites: list[Site]) -> dict[str, Range]:
+        ranges: dict[str, Range] = {}
+        for node, values in self.observer(graph, [site.node for site in sites]):
+            if not np.isfinite(values).all():
+                raise QCompilerError(
+                    "the float network gives NaN or infinity on the calibration set", where=node
+                )
+            span = observe(values, self.config.method, self.config.percentile)
+            ranges[node] = ranges[node].union(span) if node in ranges else span
+        return ranges
+
+
+def _tie_concats(graph: Graph, sites: list[Site]) -> dict[str, list[Site]]:
+    """For each site the others that must share its quantizer, because a concat joins their codes."""
+    by_node = {site.node: site for site in sites}
+    group: dict[str, set[str]] = {site.node: {site.node} for site in sites}
+    for name in graph.find(nn.Concat):
+        members: set[str] = set()
+        for value in graph.inputs(name):
+            members |= _sources(graph, value.node, by_node)
+        merged = set().union(*(group[m] for m in members)) if members else set()
+        for member in merged:
+            group[member] = merged
+    return {node: [by_node[m] for m in sorted(group[node])] for node in by_node}
+
+
+def _sources(graph: Graph, name: str, sites: dict[str, Site]) -> set[str]:
+    if name in sites:
+        return {name}
+    found: set[str] = set()
+    for value in graph.inputs(name):
+        found |= _sources(graph, value.node, sites)
+    return found

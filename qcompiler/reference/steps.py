@@ -1,0 +1,133 @@
+"""Monotone step functions of integers, run fast where floating point is proven exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from qcompiler.ir import integer
+from qcompiler.ir.types import IntType
+
+Array = np.ndarray[Any, Any]
+FLOAT32, FLOAT64 = 2**24, 2**53
+UNIT = 2.0**-22  # four float32 roundings: product, sum, and the constants' own
+
+
+@dataclass(frozen=True, eq=False)
+class StepKernel:
+    """codes = clamp(floor(x·a + b), lo, hi) per channel; ``a``, ``b`` of shape (1, C, 1, 1)."""
+
+    a: torch.Tensor
+    b: torch.Tensor
+    lo: float
+    hi: float
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.to(self.a.dtype)
+        return torch.addcmul(self.b, x, self.a).clamp_(self.lo, self.hi).floor_()
+
+
+@dataclass(frozen=True, eq=False)
+class TableKernel:
+    """The general form: count thresholds, look the code up. thresholds (C, K), table (C, K+1)."""
+
+    thresholds: torch.Tensor
+    table: torch.Tensor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        n, c, h, w = x.shape
+        flat = x.to(self.thresholds.dtype).permute(1, 0, 2, 3).reshape(c, -1).contiguous()
+        count = torch.searchsorted(self.thresholds, flat, right=True)
+        return self.table.gather(1, count).reshape(c, n, h, w).permute(1, 0, 2, 3)
+
+
+def step_table_kernel(op: integer.StepTable, domain: IntType) -> tuple[Any, str]:
+    """The fastest kernel proven exact for every x of ``domain``, and its name for reports."""
+    fitted = _fit_affine(op, domain)
+    if fitted is not None:
+        a, b, lo, hi = fitted
+        return StepKernel(_channels(a, torch.float32), _channels(b, torch.float32), lo, hi), "float32 affine"
+    wide = max(abs(domain.lo), abs(domain.hi)) >= FLOAT32
+    dtype = torch.float64 if wide else torch.float32
+    thresholds = np.clip(op.thresholds, domain.lo, domain.hi + 1)
+    kernel = TableKernel(torch.from_numpy(thresholds).to(dtype), torch.from_numpy(op.table).to(dtype))
+    return kernel, f"{'float64' if wide else 'float32'} search"
+
+
+def scale_shift_kernel(op: integer.ScaleShift, domain: IntType) -> tuple[Any, str]:
+    """float64: x·m + r is exact below 2^53, and so are the division by 2^n and the floor."""
+    reach = max(abs(domain.lo), abs(domain.hi)) * int(np.abs(op.m).max()) + int(np.abs(op.r).max())
+    if reach < FLOAT64:
+        a = _channels(op.m / 2.0**op.n, torch.float64)
+        b = _channels(op.r / 2.0**op.n, torch.float64)
+        return StepKernel(a, b, float(op.clamp.lo), float(op.clamp.hi)), "float64 affine"
+    return _int64_kernel(op), "int64"
+
+
+def _int64_kernel(op: integer.ScaleShift) -> Any:
+    m, r = _channels(op.m, torch.int64), _channels(op.r, torch.int64)
+
+    def kernel(x: torch.Tensor) -> torch.Tensor:
+        codes = ((x.to(torch.int64) * m + r) >> op.n).clamp(op.clamp.lo, op.clamp.hi)
+        return codes.to(torch.float32)
+
+    return kernel
+
+
+def _channels(values: Array, dtype: torch.dtype) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(values)).to(dtype).reshape(1, -1, 1, 1)
+
+
+def _fit_affine(op: integer.StepTable, domain: IntType) -> tuple[Array, Array, float, float] | None:
+    """Find (a, b) per channel with floor(a·x + b) the code, by a margin no float32 rounding can cross.
+
+    The code is a rising staircase; only the two sides of each threshold matter, because the affine
+    map is monotone. Returns None where a channel has no such line.
+    """
+    lo, hi = int(op.table.min()), int(op.table.max())
+    if not (np.diff(op.table, axis=1) == 1).all() or (op.table[:, 0] != lo).any():
+        return None
+    if max(abs(domain.lo), abs(domain.hi)) >= FLOAT32:
+        return None
+    slopes, shifts = [], []
+    for thresholds in op.thresholds:
+        fit = _fit_channel(thresholds.astype(np.float64), lo, domain)
+        if fit is None:
+            return None
+        slopes.append(fit[0])
+        shifts.append(fit[1])
+    return np.array(slopes), np.array(shifts), float(lo), float(hi)
+
+
+def _fit_channel(t: Array, lo: int, domain: IntType) -> tuple[float, float] | None:
+    k = lo + np.arange(1, len(t) + 1)
+    inside = (t > domain.lo) & (t <= domain.hi)
+    first, last = int((t <= domain.lo).sum()), int((t <= domain.hi).sum())
+    if not inside.any():  # one code over the whole domain
+        return 0.0, lo + first + 0.5
+    ti, ki = t[inside], k[inside]
+    # where the staircase is cut off by the domain, not by the clamp, its ends bound the line too
+    over = [(float(domain.hi), lo + last + 1.0)] if last < len(t) else []
+    under = [(float(domain.lo), float(lo + first))] if first > 0 else []
+    candidates = [np.polyfit(ti, ki, 1)[0]] if len(ti) > 1 else []
+    if len(ti) > 1:
+        rise = float(ki[-1] - ki[0])
+        run = float(ti[-1] - ti[0])
+        candidates += [rise / (run + d) for d in (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75) if run + d > 0]
+    else:
+        candidates.append(min(0.5, 1.0 / (domain.hi - domain.lo + 1)))
+    for slope in candidates:
+        a = float(np.float32(slope))
+        if a <= 0:
+            continue
+        floor = np.array([*(ki - a * ti), *(code - a * p for p, code in under)])
+        ceil = np.array([*(ki - a * (ti - 1)), *(code - a * p for p, code in over)])
+        reach = a * max(abs(domain.lo), abs(domain.hi))
+        margin = UNIT * (2 * reach + float(np.abs(floor).max()) + 1)
+        least, most = floor.max() + margin, ceil.min() - margin
+        if least < most:
+            return a, float(np.float32((least + most) / 2))
+    return None

@@ -1,0 +1,115 @@
+// qc_pad: frames of H x W pixels grow by a border of FILL beats.
+//
+//   out[y][x] = in[y - TOP][x - LEFT]   inside,   FILL in the border
+//
+// A frame of the output starts only when a beat waits at the input: after a frame
+// the module is silent until the next one comes. Later borders do not wait.
+//
+// Latency   0. s_axis_tready depends on m_axis_tready in the same cycle.
+// Rate      one output beat per cycle.
+//
+// SPDX-License-Identifier: Apache-2.0
+
+`default_nettype none
+
+module qc_pad #(
+    parameter             WIDTH  = 8,   // bits of tdata, at least 1
+    parameter             WORDS  = 1,   // beats per pixel, at least 1
+    parameter             H      = 4,   // rows of an input frame, at least 1
+    parameter             W      = 4,   // columns of an input frame, at least 1
+    parameter             TOP    = 1,   // border rows above, 0 or more
+    parameter             LEFT   = 1,   // border columns on the left, 0 or more
+    parameter             BOTTOM = 1,   // border rows below, 0 or more
+    parameter             RIGHT  = 1,   // border columns on the right, 0 or more
+    parameter [WIDTH-1:0] FILL   = {WIDTH{1'b0}}   // the beat in the border
+) (
+    input  wire             clk,
+    input  wire             rst,             // synchronous, active high
+
+    input  wire [WIDTH-1:0] s_axis_tdata,
+    input  wire             s_axis_tvalid,
+    output wire             s_axis_tready,
+    input  wire             s_axis_tlast,    // not used: the frame is counted
+
+    output wire [WIDTH-1:0] m_axis_tdata,
+    output wire             m_axis_tvalid,
+    input  wire             m_axis_tready,
+    output wire             m_axis_tlast
+);
+
+    // Columns are counted in beats: the border is the same for every word.
+    localparam X_IN  = LEFT * WORDS;               // first beat inside
+    localparam X_OUT = (LEFT + W) * WORDS;         // first beat of the right border
+    localparam XN    = (LEFT + W + RIGHT) * WORDS;
+    localparam X_END = XN - 1;
+    localparam XB    = (XN > 1) ? $clog2(XN) : 1;
+    localparam Y_OUT = TOP + H;                    // first row of the bottom border
+    localparam YN    = TOP + H + BOTTOM;
+    localparam Y_END = YN - 1;
+    localparam YB    = (YN > 1) ? $clog2(YN) : 1;
+
+    reg [XB-1:0] x_q;
+    reg [YB-1:0] y_q;
+    reg          first_q;   // the next output beat is the first of a frame
+
+    wire x_last = (x_q == X_END[XB-1:0]);
+    wire y_last = (y_q == Y_END[YB-1:0]);
+
+    // ---- inside or border --------------------------------------------------
+
+    wire left;
+    wire right;
+    wire above;
+    wire below;
+    generate
+        if (LEFT > 0) begin : g_left
+            assign left = (x_q < X_IN[XB-1:0]);
+        end else begin : g_no_left
+            assign left = 1'b0;
+        end
+        if (RIGHT > 0) begin : g_right
+            assign right = (x_q >= X_OUT[XB-1:0]);
+        end else begin : g_no_right
+            assign right = 1'b0;
+        end
+        if (TOP > 0) begin : g_above
+            assign above = (y_q < TOP[YB-1:0]);
+        end else begin : g_no_above
+            assign above = 1'b0;
+        end
+        if (BOTTOM > 0) begin : g_below
+            assign below = (y_q >= Y_OUT[YB-1:0]);
+        end else begin : g_no_below
+            assign below = 1'b0;
+        end
+    endgenerate
+    wire border = left || right || above || below;
+
+    // ---- handshake ---------------------------------------------------------
+
+    wire beat = m_axis_tvalid && m_axis_tready;
+
+    assign s_axis_tready = m_axis_tready && !border;
+    assign m_axis_tvalid = s_axis_tvalid || (border && !first_q);
+    assign m_axis_tdata  = border ? FILL : s_axis_tdata;
+    assign m_axis_tlast  = x_last && y_last;
+
+    always @(posedge clk) begin
+        if (beat) begin
+            first_q <= m_axis_tlast;
+            x_q     <= x_last ? {XB{1'b0}} : x_q + 1'b1;
+            if (x_last)
+                y_q <= y_last ? {YB{1'b0}} : y_q + 1'b1;
+        end
+        if (rst) begin
+            first_q <= 1'b1;
+            x_q     <= {XB{1'b0}};
+            y_q     <= {YB{1'b0}};
+        end
+    end
+
+    wire unused_ok = &{1'b0, s_axis_tlast};
+
+endmodule
+
+`default_nettype wire
