@@ -35,52 +35,47 @@ module qc_channel_pad #(
     output wire             m_axis_tlast
 );
 
-    localparam K_OUT = BEFORE + WORDS;            // first fill beat behind the words
-    localparam KN    = BEFORE + WORDS + AFTER;
-    localparam K_END = KN - 1;
-    localparam KB    = (KN > 1) ? $clog2(KN) : 1;
+    localparam KN      = BEFORE + WORDS + AFTER;
+    localparam KB      = (KN > 1) ? $clog2(KN) : 1;
+    localparam K_ENTER = BEFORE - 1;           // last fill beat ahead of the words
+    localparam K_LEAVE = BEFORE + WORDS - 1;   // last word
+    localparam K_END   = KN - 1;
 
     reg [KB-1:0] k_q;       // beat of the output pixel
+    reg          word_q;    // k_q is at a word of the input
     reg          first_q;   // the next output beat is the first of a frame
 
-    wire k_last = (k_q == K_END[KB-1:0]);
+    wire k_enter = (BEFORE > 0) && (k_q == K_ENTER[KB-1:0]);
+    wire k_leave = (AFTER > 0) && (k_q == K_LEAVE[KB-1:0]);
+    wire k_last  = (k_q == K_END[KB-1:0]);
+    wire beat    = m_axis_tvalid && m_axis_tready;
 
-    wire before;
-    wire after;
+    assign s_axis_tready = m_axis_tready && word_q;
+    assign m_axis_tvalid = s_axis_tvalid || !(word_q || first_q);
+    assign m_axis_tdata  = word_q ? s_axis_tdata : FILL;
+
     generate
-        if (BEFORE > 0) begin : g_before
-            assign before = (k_q < BEFORE[KB-1:0]);
-        end else begin : g_no_before
-            assign before = 1'b0;
-        end
         if (AFTER > 0) begin : g_after
             reg last_q;   // not reset: loaded with the last word of every pixel
-            assign after        = (k_q >= K_OUT[KB-1:0]);
             assign m_axis_tlast = last_q && k_last;
             always @(posedge clk)
-                if (s_axis_tvalid && s_axis_tready)
+                if (beat && word_q)
                     last_q <= s_axis_tlast;
         end else begin : g_no_after
-            assign after        = 1'b0;
             assign m_axis_tlast = s_axis_tlast && k_last;
         end
     endgenerate
-    wire fill = before || after;
-
-    wire beat = m_axis_tvalid && m_axis_tready;
-
-    assign s_axis_tready = m_axis_tready && !fill;
-    assign m_axis_tvalid = s_axis_tvalid || (fill && !first_q);
-    assign m_axis_tdata  = fill ? FILL : s_axis_tdata;
 
     always @(posedge clk) begin
         if (beat) begin
             first_q <= m_axis_tlast;
             k_q     <= k_last ? {KB{1'b0}} : k_q + 1'b1;
+            word_q  <= k_last ? (BEFORE == 0) : k_enter || (word_q && !k_leave);
         end
         if (rst) begin
             first_q <= 1'b1;
             k_q     <= {KB{1'b0}};
+            word_q  <= (BEFORE == 0);
         end
     end
 

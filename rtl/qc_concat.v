@@ -37,26 +37,31 @@ module qc_concat #(
     output wire             m_axis_tlast
 );
 
-    localparam KN    = A_WORDS + B_WORDS;
-    localparam K_END = KN - 1;
-    localparam KB    = $clog2(KN);
+    localparam KN     = A_WORDS + B_WORDS;
+    localparam KB     = $clog2(KN);
+    localparam K_TO_B = A_WORDS - 1;   // last word of a
+    localparam K_END  = KN - 1;
 
-    reg [KB-1:0] k_q;   // beat of the output pixel
+    reg [KB-1:0] k_q;        // beat of the output pixel
+    reg          from_b_q;   // k_q is at a word of b
 
     wire k_last = (k_q == K_END[KB-1:0]);
-    wire from_b = (k_q >= A_WORDS[KB-1:0]);
 
-    assign a_axis_tready = m_axis_tready && !from_b;
-    assign b_axis_tready = m_axis_tready && from_b;
-    assign m_axis_tvalid = from_b ? b_axis_tvalid : a_axis_tvalid;
-    assign m_axis_tdata  = from_b ? b_axis_tdata : a_axis_tdata;
-    assign m_axis_tlast  = from_b && b_axis_tlast;
+    assign a_axis_tready = m_axis_tready && !from_b_q;
+    assign b_axis_tready = m_axis_tready && from_b_q;
+    assign m_axis_tvalid = from_b_q ? b_axis_tvalid : a_axis_tvalid;
+    assign m_axis_tdata  = from_b_q ? b_axis_tdata : a_axis_tdata;
+    assign m_axis_tlast  = from_b_q && b_axis_tlast;
 
     always @(posedge clk) begin
-        if (m_axis_tvalid && m_axis_tready)
-            k_q <= k_last ? {KB{1'b0}} : k_q + 1'b1;
-        if (rst)
-            k_q <= {KB{1'b0}};
+        if (m_axis_tvalid && m_axis_tready) begin
+            k_q      <= k_last ? {KB{1'b0}} : k_q + 1'b1;
+            from_b_q <= !k_last && (from_b_q || k_q == K_TO_B[KB-1:0]);
+        end
+        if (rst) begin
+            k_q      <= {KB{1'b0}};
+            from_b_q <= 1'b0;
+        end
     end
 
     wire unused_ok = &{1'b0, a_axis_tlast, PIXELS[0]};

@@ -69,20 +69,23 @@ module qc_fifo #(
         end else begin : g_ram
 
             localparam ROWS = DEPTH - 1;
-            localparam AB   = $clog2(ROWS);
             localparam LAST = ROWS - 1;
+            localparam AB   = $clog2(ROWS);
+            localparam CB   = $clog2(DEPTH);
             localparam WRAP = (ROWS != (1 << AB));   // else the pointers wrap by themselves
 
-            // A row is read only if it was written in an earlier cycle, so a
-            // read and a write never meet.
+            // A row is read only if it was written in an earlier cycle, so a read
+            // and a write never meet.
             (* no_rw_check *)
-            reg [WIDTH:0]  mem [0:ROWS-1];
-            reg            some_q;   // mem holds a beat
-            reg [AB-1:0]   wr_q;
-            reg [AB-1:0]   rd_q;
-            wire [AB-1:0]  wr_d = (WRAP && wr_q == LAST[AB-1:0]) ? {AB{1'b0}} : wr_q + 1'b1;
-            wire [AB-1:0]  rd_d = (WRAP && rd_q == LAST[AB-1:0]) ? {AB{1'b0}} : rd_q + 1'b1;
-            wire           fetch = some_q && free;
+            reg [WIDTH:0] mem [0:ROWS-1];
+            reg [AB-1:0]  wr_q;
+            reg [AB-1:0]  rd_q;
+            reg [CB-1:0]  count_q;   // rows in use
+            reg           some_q;    // count_q > 0
+
+            wire fetch   = some_q && free;
+            wire wr_wrap = WRAP && (wr_q == LAST[AB-1:0]);
+            wire rd_wrap = WRAP && (rd_q == LAST[AB-1:0]);
 
             always @(posedge clk) begin
                 if (push)
@@ -95,16 +98,13 @@ module qc_fifo #(
                 if (free)
                     out_valid_q <= some_q;
                 if (push)
-                    wr_q <= wr_d;
+                    wr_q <= wr_wrap ? {AB{1'b0}} : wr_q + 1'b1;
                 if (fetch)
-                    rd_q <= rd_d;
-                if (fetch && !push) begin
-                    full_q <= 1'b0;
-                    some_q <= (rd_d != wr_q);
-                end
-                if (push && !fetch) begin
-                    full_q <= (wr_d == rd_q);
-                    some_q <= 1'b1;
+                    rd_q <= rd_wrap ? {AB{1'b0}} : rd_q + 1'b1;
+                if (push != fetch) begin
+                    count_q <= count_q + {{(CB-1){!push}}, 1'b1};
+                    full_q  <= push && (count_q == LAST[CB-1:0]);
+                    some_q  <= push || (count_q != {{(CB-1){1'b0}}, 1'b1});
                 end
                 if (rst) begin
                     out_valid_q <= 1'b0;
@@ -112,6 +112,7 @@ module qc_fifo #(
                     some_q      <= 1'b0;
                     wr_q        <= {AB{1'b0}};
                     rd_q        <= {AB{1'b0}};
+                    count_q     <= {CB{1'b0}};
                 end
             end
 

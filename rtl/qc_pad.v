@@ -38,73 +38,56 @@ module qc_pad #(
 );
 
     // Columns are counted in beats: the border is the same for every word.
-    localparam X_IN  = LEFT * WORDS;               // first beat inside
-    localparam X_OUT = (LEFT + W) * WORDS;         // first beat of the right border
-    localparam XN    = (LEFT + W + RIGHT) * WORDS;
-    localparam X_END = XN - 1;
-    localparam XB    = (XN > 1) ? $clog2(XN) : 1;
-    localparam Y_OUT = TOP + H;                    // first row of the bottom border
-    localparam YN    = TOP + H + BOTTOM;
-    localparam Y_END = YN - 1;
-    localparam YB    = (YN > 1) ? $clog2(YN) : 1;
+    localparam XN      = (LEFT + W + RIGHT) * WORDS;
+    localparam XB      = (XN > 1) ? $clog2(XN) : 1;
+    localparam X_ENTER = LEFT * WORDS - 1;           // last beat of the left border
+    localparam X_LEAVE = (LEFT + W) * WORDS - 1;     // last beat inside
+    localparam X_END   = XN - 1;
+    localparam YN      = TOP + H + BOTTOM;
+    localparam YB      = (YN > 1) ? $clog2(YN) : 1;
+    localparam Y_ENTER = TOP - 1;
+    localparam Y_LEAVE = TOP + H - 1;
+    localparam Y_END   = YN - 1;
 
     reg [XB-1:0] x_q;
     reg [YB-1:0] y_q;
+    reg          x_in_q;    // x_q is inside
+    reg          y_in_q;    // y_q is inside
     reg          first_q;   // the next output beat is the first of a frame
 
-    wire x_last = (x_q == X_END[XB-1:0]);
-    wire y_last = (y_q == Y_END[YB-1:0]);
-
-    // ---- inside or border --------------------------------------------------
-
-    wire left;
-    wire right;
-    wire above;
-    wire below;
-    generate
-        if (LEFT > 0) begin : g_left
-            assign left = (x_q < X_IN[XB-1:0]);
-        end else begin : g_no_left
-            assign left = 1'b0;
-        end
-        if (RIGHT > 0) begin : g_right
-            assign right = (x_q >= X_OUT[XB-1:0]);
-        end else begin : g_no_right
-            assign right = 1'b0;
-        end
-        if (TOP > 0) begin : g_above
-            assign above = (y_q < TOP[YB-1:0]);
-        end else begin : g_no_above
-            assign above = 1'b0;
-        end
-        if (BOTTOM > 0) begin : g_below
-            assign below = (y_q >= Y_OUT[YB-1:0]);
-        end else begin : g_no_below
-            assign below = 1'b0;
-        end
-    endgenerate
-    wire border = left || right || above || below;
+    wire x_enter = (LEFT > 0) && (x_q == X_ENTER[XB-1:0]);
+    wire x_leave = (RIGHT > 0) && (x_q == X_LEAVE[XB-1:0]);
+    wire x_last  = (x_q == X_END[XB-1:0]);
+    wire y_enter = (TOP > 0) && (y_q == Y_ENTER[YB-1:0]);
+    wire y_leave = (BOTTOM > 0) && (y_q == Y_LEAVE[YB-1:0]);
+    wire y_last  = (y_q == Y_END[YB-1:0]);
+    wire inside  = x_in_q && y_in_q;
 
     // ---- handshake ---------------------------------------------------------
 
     wire beat = m_axis_tvalid && m_axis_tready;
 
-    assign s_axis_tready = m_axis_tready && !border;
-    assign m_axis_tvalid = s_axis_tvalid || (border && !first_q);
-    assign m_axis_tdata  = border ? FILL : s_axis_tdata;
+    assign s_axis_tready = m_axis_tready && inside;
+    assign m_axis_tvalid = s_axis_tvalid || !(inside || first_q);
+    assign m_axis_tdata  = inside ? s_axis_tdata : FILL;
     assign m_axis_tlast  = x_last && y_last;
 
     always @(posedge clk) begin
         if (beat) begin
             first_q <= m_axis_tlast;
             x_q     <= x_last ? {XB{1'b0}} : x_q + 1'b1;
-            if (x_last)
-                y_q <= y_last ? {YB{1'b0}} : y_q + 1'b1;
+            x_in_q  <= x_last ? (LEFT == 0) : x_enter || (x_in_q && !x_leave);
+            if (x_last) begin
+                y_q    <= y_last ? {YB{1'b0}} : y_q + 1'b1;
+                y_in_q <= y_last ? (TOP == 0) : y_enter || (y_in_q && !y_leave);
+            end
         end
         if (rst) begin
             first_q <= 1'b1;
             x_q     <= {XB{1'b0}};
+            x_in_q  <= (LEFT == 0);
             y_q     <= {YB{1'b0}};
+            y_in_q  <= (TOP == 0);
         end
     end
 

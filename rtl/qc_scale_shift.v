@@ -21,9 +21,9 @@ module qc_scale_shift #(
     parameter M_BITS    = 16,   // two's complement
     parameter R_BITS    = 16,   // two's complement
     parameter SHIFT     = 8,    // 0 or more
-    parameter OUT_BITS  = 8,    // 32 at most
-    parameter signed [32:0] LO = 0,     // smallest and largest code
-    parameter signed [32:0] HI = 255,
+    parameter OUT_BITS  = 8,    // 31 at most
+    parameter signed [31:0] LO = 0,     // smallest and largest code
+    parameter signed [31:0] HI = 255,
     parameter WORDS     = 1,    // words of a pixel
     parameter MEM_FILE  = ""
 ) (
@@ -45,7 +45,7 @@ module qc_scale_shift #(
     localparam P_BITS    = X_BITS + M_BITS;
     localparam SUM_BITS  = (P_BITS > R_BITS ? P_BITS : R_BITS) + 1;
     localparam KEPT_BITS = SUM_BITS > SHIFT ? SUM_BITS - SHIFT : 1;
-    localparam C_BITS    = KEPT_BITS > 33 ? KEPT_BITS : 33;        // holds LO and HI too
+    localparam C_BITS    = KEPT_BITS > 32 ? KEPT_BITS : 33;        // holds LO and HI too
     localparam WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
     localparam ENTRY     = M_BITS + R_BITS;
 
@@ -70,7 +70,11 @@ module qc_scale_shift #(
     // ---- input and constants -------------------------------------------------------------------
 
     reg [LANES*ENTRY-1:0] rom [0:WORDS-1];
-    initial $readmemh(MEM_FILE, rom);
+    generate
+        if (MEM_FILE != "") begin : fill   // tools also elaborate a module as it stands
+            initial $readmemh(MEM_FILE, rom);
+        end
+    endgenerate
 
     reg [WORD_BITS-1:0] word_q;
     generate
@@ -97,8 +101,8 @@ module qc_scale_shift #(
 
     // ---- lanes ---------------------------------------------------------------------------------
 
-    localparam signed [C_BITS-1:0] LEAST = {{(C_BITS-32){LO[32]}}, LO[31:0]};
-    localparam signed [C_BITS-1:0] MOST  = {{(C_BITS-32){HI[32]}}, HI[31:0]};
+    localparam signed [C_BITS-1:0] LEAST = {{(C_BITS-32){LO[31]}}, LO[31:0]};
+    localparam signed [C_BITS-1:0] MOST  = {{(C_BITS-32){HI[31]}}, HI[31:0]};
 
     genvar i;
     generate

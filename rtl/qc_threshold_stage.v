@@ -34,7 +34,11 @@ module qc_threshold_stage #(
     localparam DEPTH = WORDS << STAGE;
 
     reg [X_BITS-1:0] rom [0:DEPTH-1];
-    initial $readmemh(MEM_FILE, rom);
+    generate
+        if (MEM_FILE != "") begin : fill   // tools also elaborate a module as it stands
+            initial $readmemh(MEM_FILE, rom);
+        end
+    endgenerate
 
     // ---- read ----------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@
 //   for oy, ox, g < GROUPS, r < REPEAT, kh < KH, kw < KW, w < WORDS   (outermost first)
 //       out = in[oy*SH + kh*DH][ox*SW + kw*DW][g*WORDS + w]
 //
-// with oy < (H - ((KH-1)*DH + 1)) / SH + 1, and ox likewise.
+// with oy < (H - KSPAN) / SH + 1, KSPAN = (KH-1)*DH + 1, and ox likewise.
 //
 // The rows lie in a ring of ROWS rows. One address register walks it: the step from each beat to
 // the next is a constant that depends only on which of the eight loops advances and on whether the
@@ -19,10 +19,11 @@
 // Latency   an output row's first beat is valid 3 cycles after the last beat it waits for went in.
 // Rate      one output beat a cycle, without a bubble between pixels, output rows or frames while
 //           the rows are there; one input beat a cycle while fewer than ROWS whole rows are held.
-//           A row freed by the read of a window's last beat takes its first beat a cycle later.
-//           With ROWS = (KH-1)*DH+1 reading and writing take turns; from that plus min(SH, ...)
-//           rows on they overlap.
-// Ready     no path from m_axis_tready to s_axis_tready.
+//           Rows freed by the last read of an output row can be written from the next cycle on.
+//           With ROWS = KSPAN output rows and the rows they wait for take turns; min(SH, KSPAN)
+//           rows more let them overlap within a frame, 2*KSPAN rows also between frames.
+// Ready     s_axis_tready comes from registers only; m_axis_tready reaches the clock enables of the
+//           two output stages, the loops and the address through two gates.
 
 `default_nettype none
 

@@ -1,4 +1,4 @@
-"""Runs inside the simulator: waits until the harness is done and writes what it reported as JSON."""
+"""Runs inside the simulator: waits until the harness is done, writes its report as JSON."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-// stream_sink: a ready line with stalls. Plusargs: +NAME.stall=N (threshold of stall_generator), +NAME.seed=N.
+// stream_sink: a ready line with stalls.
 //
-// Ready does not depend on valid and may fall without a transfer, as a stream allows.
+// Plusargs: +NAME.stall=N (threshold of stall_generator), +NAME.seed=N. Ready does not depend on
+// valid and may fall without a transfer, as a stream allows. It is low in reset, so that what a
+// design forgets to reset does not drain away unseen.
 //
 // SPDX-License-Identifier: Apache-2.0
 
@@ -10,6 +12,7 @@ module stream_sink #(
     parameter NAME = "m_axis"
 ) (
     input  wire clk,
+    input  wire rst,
     output wire tready
 );
 
@@ -27,7 +30,7 @@ module stream_sink #(
         .clk(clk), .seed(seed), .threshold(threshold), .stall(stall), .noise()
     );
 
-    assign tready = !stall && threshold != 17'h10000;
+    assign tready = !rst && !stall && threshold != 17'h10000;
 
 endmodule
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 class Beats:
     """The beats of one stream: `tdata` as a non-negative integer, and `tlast`."""
 
-    data: Sequence[int]
-    last: Sequence[bool]
+    data: Sequence[int] | npt.NDArray[Any]
+    last: Sequence[bool] | npt.NDArray[np.bool_]
 
     def __post_init__(self) -> None:
         if len(self.data) != len(self.last):
@@ -67,6 +67,7 @@ def unpack(word: int, bits: int, lanes: int, signed: bool) -> list[int]:
 
 
 def write_beats(path: Path, beats: Beats, width: int, name: str) -> None:
+    """One beat a line in hex, {last, data}."""
     if len(beats) and (min(beats.data) < 0 or max(beats.data) >> width):
         raise ValueError(f"{name}: a beat does not fit in {width} bits")
     with path.open("w") as file:
@@ -77,5 +78,6 @@ def write_beats(path: Path, beats: Beats, width: int, name: str) -> None:
 
 
 def read_beats(path: Path, width: int) -> Beats:
+    """The inverse of `write_beats`."""
     words = [int(line, 16) for line in path.read_text().split()]
     return Beats([w & ((1 << width) - 1) for w in words], [bool(w >> width) for w in words])

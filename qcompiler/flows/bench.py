@@ -1,7 +1,7 @@
 """Drives one Verilog module with streams of beats and compares what comes out, bit by bit.
 
-    bench = Bench.build(dut="qc_fifo", sources=[RTL / "qc_fifo.v"], parameters={"WIDTH": 8, "DEPTH": 4},
-                        inputs={"s_axis": 8}, outputs={"m_axis": 8}, build_dir=tmp_path)
+    bench = Bench.build(dut="qc_fifo", sources=[RTL / "qc_fifo.v"], inputs={"s_axis": 8},
+                        outputs={"m_axis": 8}, parameters={"WIDTH": 8, "DEPTH": 4}, build_dir=...)
     beats = Beats.from_frames(values, bits=8)       # values[frames, beats, lanes]
     bench.check({"s_axis": beats}, {"m_axis": beats}, source_stall=0.3, sink_stall=0.8, seed=7)
 
@@ -22,9 +22,33 @@ from pathlib import Path
 from typing import Any
 
 from qcompiler.errors import VerificationError
-from qcompiler.flows.beats import Beats, pack, read_beats, unpack, write_beats
+from qcompiler.flows.beats import Beats, read_beats, write_beats
+from qcompiler.flows.harness import Harness, Probe, Stream, Window, literal, stream_ports, waivers
+from qcompiler.flows.results import (
+    BenchResult,
+    Mismatch,
+    ProtocolFault,
+    StreamState,
+    read_report,
+    start_of_failing_frame,
+)
 from qcompiler.flows.verilator import Simulation
 from qcompiler.resources import SIM
+
+__all__ = [
+    "Beats",
+    "Bench",
+    "BenchResult",
+    "Mismatch",
+    "Probe",
+    "ProtocolFault",
+    "StreamState",
+    "Window",
+    "stall_threshold",
+]
+
+MEAN_EPISODE = 4.75  # cycles, of sim/stall_generator.sv
+
 
 def stall_threshold(share: float) -> int:
     """What sim/stall_generator.sv must be told so that `share` of the cycles are stalled."""
@@ -39,7 +63,7 @@ class Bench:
 
     dut: str
     simulation: Simulation
-    streams: tuple[_Stream, ...]
+    streams: tuple[Stream, ...]
     waves: bool
 
     @classmethod
@@ -75,27 +99,27 @@ class Bench:
         build_dir.mkdir(parents=True, exist_ok=True)
         for name, text in (files or {}).items():
             _write_if_changed(build_dir / name, text)
-        in_ports, in_streams = _ports(inputs, "source")
-        out_ports, out_streams = _ports(outputs, "sink")
-        watched = [_Stream(p.name, "probe", p.width, p.path, None, p.window) for p in probes]
+        in_ports, in_streams = stream_ports(inputs, "source")
+        out_ports, out_streams = stream_ports(outputs, "sink")
+        watched = [Stream(p.name, "probe", p.width, p.path, None, p.window) for p in probes]
         streams = [*in_streams, *out_streams, *watched]
         if len({s.name for s in streams}) != len(streams):
             raise ValueError("two streams of one name")
-        harness = _Harness(
+        harness = Harness(
             dut,
-            [(name, _literal(value)) for name, value in (parameters or {}).items()],
+            [(name, literal(value)) for name, value in (parameters or {}).items()],
             list((ties or {}).items()),
             [*in_ports, *out_ports],
             streams,
             waves,
         )
         top = build_dir / "harness.sv"
-        _write_if_changed(top, _template().render(h=harness))
-        waivers = build_dir / "harness.vlt"
-        _write_if_changed(waivers, _waivers([SIM, build_dir / "harness"]))
+        _write_if_changed(top, harness.render())
+        control = build_dir / "harness.vlt"
+        _write_if_changed(control, waivers(top))
         simulation = Simulation.build(
             top="harness",
-            sources=[waivers, *sources, *sorted(SIM.glob("*.sv")), top],
+            sources=[control, *sources, *sorted(SIM.glob("*.sv")), top],
             folder=build_dir,
             waves=waves,
             arguments=[*(["-Wall"] if lint else ["-Wno-lint"]), "+1364-2005ext+v"],
@@ -112,7 +136,7 @@ class Bench:
         seed: int = 1,
         repeat: int = 1,
         reset_at: int | None = None,
-        reset_cycles: int = 4,
+        reset_cycles: int = 1,
         watchdog: int = 20000,
         expect_hang: bool = False,
         capture: Iterable[str] = (),
@@ -127,6 +151,7 @@ class Bench:
             seed: Of the stalls and of every register that the design leaves uninitialized.
             repeat: How often inputs and expected beats are played, one after another.
             reset_at: Cycle of a second reset, after which everything starts over.
+            reset_cycles: Length of either reset; one cycle is what every module must do with.
             watchdog: Cycles without any transfer that count as a hang.
             expect_hang: The run is right when it hangs, e.g. with a sink that never takes a beat.
             capture: Outputs and probes whose beats the result is to hold.
@@ -155,9 +180,9 @@ class Bench:
             if isinstance(beats, int):
                 totals[s.name] = beats * repeat
             elif beats is not None:
-                totals[s.name] = self._total(s, beats) * repeat
+                totals[s.name] = s.total(len(beats)) * repeat
                 file = folder / f"{number}.hex"
-                _write_beats(file, beats, s.width, s.name)
+                write_beats(file, beats, s.width, s.name)
                 plus[f"{s.name}.file"] = str(file)
                 plus[f"{s.name}.stored"] = len(beats)
             if totals[s.name] is not None:
@@ -165,13 +190,11 @@ class Bench:
         captures = {name: folder / f"captured{i}.hex" for i, name in enumerate(capture)}
         for name, file in captures.items():
             plus[f"{name}.capture"] = str(file)
-        found = self._simulate(folder, plus)
-        result = self._result(found, folder, totals, captures, expect_hang)
+        result = self._simulate(folder, plus, totals, captures, expect_hang)
         if self.waves and not result.ok:
             plus["waves"] = str(folder / "waves.vcd")
-            plus["waves_from"] = _start_of_failing_frame(result)
-            found = self._simulate(folder, plus)
-            result = self._result(found, folder, totals, captures, expect_hang)
+            plus["waves_from"] = start_of_failing_frame(result)
+            result = self._simulate(folder, plus, totals, captures, expect_hang)
         if result.ok:
             shutil.rmtree(folder, ignore_errors=True)
         return result
@@ -194,7 +217,9 @@ class Bench:
             )
         return result
 
-    def _check_names(self, inputs: Mapping[str, Beats], expected: Mapping[str, Beats | int]) -> None:
+    def _check_names(
+        self, inputs: Mapping[str, Beats], expected: Mapping[str, Beats | int]
+    ) -> None:
         sources = {s.name for s in self.streams if s.role == "source"}
         others = {s.name for s in self.streams if s.role != "source"}
         if set(inputs) != sources:
@@ -202,96 +227,34 @@ class Bench:
         if not set(expected) <= others:
             raise ValueError(f"outputs and probes are {sorted(others)}, got {sorted(expected)}")
 
-    @staticmethod
-    def _total(stream: _Stream, beats: Beats) -> int:
-        """Beats that the stream carries for one pass over `beats`."""
-        if stream.window is None:
-            return len(beats)
-        frames, rest = divmod(len(beats), stream.window.in_beats)
-        if rest:
-            raise ValueError(
-                f"{stream.name}: {len(beats)} beats are no whole number of padded frames of "
-                f"{stream.window.in_beats}"
-            )
-        return frames * stream.window.out_beats
-
-    def _simulate(self, folder: Path, plus: Mapping[str, int | str]) -> dict[str, Any]:
-        result = folder / "result.json"
+    def _simulate(
+        self,
+        folder: Path,
+        plus: Mapping[str, int | str],
+        totals: Mapping[str, int | None],
+        captures: Mapping[str, Path],
+        expect_hang: bool,
+    ) -> BenchResult:
+        found = folder / "result.json"
         self.simulation.run(
             test_module="bench",
             python_path=SIM,
             plusargs=[f"+{name}={v}" if v != "" else f"+{name}" for name, v in plus.items()],
             env={
                 "QCOMPILER_REPORT": str(plus["report"]),
-                "QCOMPILER_RESULT": str(result),
+                "QCOMPILER_RESULT": str(found),
                 "COCOTB_LOG_LEVEL": "WARNING",
             },
             log=folder / "run.log",
         )
-        found: dict[str, Any] = json.loads(result.read_text())
-        return found
-
-    def _result(
-        self,
-        found: Mapping[str, Any],
-        folder: Path,
-        totals: Mapping[str, int | None],
-        captures: Mapping[str, Path],
-        expect_hang: bool,
-    ) -> BenchResult:
-        mismatches: list[Mismatch] = []
-        faults: list[ProtocolFault] = []
-        states: dict[str, StreamState] = {}
-        starts: dict[str, list[int]] = {}
-        ends: dict[str, list[int]] = {}
-        for event in found["events"]:
-            name = event.get("stream", "").removesuffix(".watch")
-            match event["event"]:
-                case "mismatch":
-                    wanted = event["expected"]
-                    mismatches.append(
-                        Mismatch(
-                            name,
-                            event["index"],
-                            event["cycle"],
-                            int(event["got"], 16),
-                            bool(event["got_last"]),
-                            None if wanted is None else int(wanted, 16),
-                            bool(event["expected_last"]),
-                        )
-                    )
-                case "protocol":
-                    held, got = int(event["held"], 16), int(event["got"], 16)
-                    faults.append(
-                        ProtocolFault(name, event["index"], event["cycle"], event["fault"], held, got)
-                    )
-                case "start":
-                    starts.setdefault(name, []).append(event["cycle"])
-                case "end":
-                    ends.setdefault(name, []).append(event["cycle"])
-                case "reset":
-                    starts, ends = {}, {}
-                case "summary":
-                    valid, ready = bool(event["valid"]), bool(event["ready"])
-                    states[name] = StreamState(
-                        event["accepted"], totals[name], event["blocked"], valid, ready
-                    )
         widths = {s.name: s.width for s in self.streams}
-        waves = folder / "waves.vcd"
-        return BenchResult(
-            cycles=found["cycles"],
-            hang=found["hung"],
-            mismatches=sorted(mismatches, key=lambda m: m.cycle),
-            protocol_errors=sorted(faults, key=lambda f: f.cycle),
-            streams=states,
-            frame_starts=starts,
-            frame_ends=ends,
-            captured={n: _read_beats(file, widths[n]) for n, file in captures.items()},
-            seconds=found["seconds"],
-            folder=folder,
-            waves=waves if waves.is_file() else None,
-            expected_hang=expect_hang,
+        return read_report(
+            json.loads(found.read_text()),
             inputs=frozenset(s.name for s in self.streams if s.role == "source"),
+            totals=totals,
+            captured={name: read_beats(file, widths[name]) for name, file in captures.items()},
+            folder=folder,
+            expected_hang=expect_hang,
         )
 
 
@@ -302,5 +265,3 @@ def _write_if_changed(path: Path, text: str) -> None:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_text(text)
         os.replace(temporary, path)
-
-

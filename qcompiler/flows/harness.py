@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import jinja2
 
-from qcompiler.flows.beats import Beats
 from qcompiler.resources import SIM
+
+# Lint rules that the sim/ modules and the generated top need not keep. Widths matter in the top:
+# they are where the design's ports meet what the caller said of them.
+WAIVED_IN_TOP = ("DECLFILENAME", "UNUSEDSIGNAL", "BLKSEQ", "PROCASSINIT", "SYNCASYNCNET")
+WAIVED_IN_SIM = (*WAIVED_IN_TOP, "WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDPARAM", "PINCONNECTEMPTY",
+                 "INITIALDLY", "UNSIGNED", "CMPCONST")  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Window:
@@ -58,7 +64,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class _Stream:
+class Stream:
     """One observed stream as the harness template wants it."""
 
     name: str
@@ -81,6 +87,18 @@ class _Stream:
         part = "" if self.index is None else f"[{self.index * self.width} +: {self.width}]"
         return f"{self.prefix}_tdata{part}"
 
+    def total(self, beats: int) -> int:
+        """Beats on the stream for so many expected beats in a file."""
+        if self.window is None:
+            return beats
+        frames, rest = divmod(beats, self.window.in_beats)
+        if rest:
+            raise ValueError(
+                f"{self.name}: {beats} beats are no whole number of padded frames of "
+                f"{self.window.in_beats}"
+            )
+        return frames * self.window.out_beats
+
     def _bit(self, wire: str) -> str:
         return f"{self.prefix}_{wire}" + ("" if self.index is None else f"[{self.index}]")
 
@@ -98,7 +116,7 @@ class _Stream:
 
 
 @dataclass(frozen=True)
-class _Port:
+class Port:
     """A group of stream ports of the DUT: `count` slices, or one plain stream (None)."""
 
     base: str
@@ -115,18 +133,22 @@ class _Port:
 
 
 @dataclass(frozen=True)
-class _Harness:
+class Harness:
     """What sim/harness.v.j2 lays out."""
 
     dut: str
     parameters: list[tuple[str, str]]
     ties: list[tuple[str, str]]
-    ports: list[_Port]
-    streams: list[_Stream]
+    ports: list[Port]
+    streams: list[Stream]
     waves: bool
 
+    def render(self) -> str:
+        """The Verilog text of the top."""
+        return _template().render(h=self)
 
-def _literal(value: int | str) -> str:
+
+def literal(value: int | str) -> str:
     """A parameter's value in Verilog."""
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -137,7 +159,9 @@ def _literal(value: int | str) -> str:
     return f"-{bits}'sd{-value}" if value < 0 else f"{value.bit_length()}'h{value:x}"
 
 
-def _ports(specs: Mapping[str, int], role: Literal["source", "sink"]) -> tuple[list[_Port], list[_Stream]]:
+def stream_ports(
+    specs: Mapping[str, int], role: Literal["source", "sink"]
+) -> tuple[list[Port], list[Stream]]:
     """Ports of the DUT and the streams on them; "m_axis[2]" is slice 2 of vector ports."""
     streams = []
     for name, width in specs.items():
@@ -145,16 +169,16 @@ def _ports(specs: Mapping[str, int], role: Literal["source", "sink"]) -> tuple[l
         if match is None:
             raise ValueError(f"{name!r} is not a stream prefix such as s_axis or m_axis[0]")
         index = None if match[2] is None else int(match[2])
-        streams.append(_Stream(name, role, width, match[1], index))
-    ports: dict[str, _Port] = {}
+        streams.append(Stream(name, role, width, match[1], index))
+    ports: dict[str, Port] = {}
     for base in dict.fromkeys(s.prefix for s in streams):
         slices = [s for s in streams if s.prefix == base]
         indices = [s.index for s in slices]
-        if indices != [None] and sorted(i for i in indices if i is not None) != list(range(len(slices))):
+        if indices != [None] and set(indices) != set(range(len(slices))):
             raise ValueError(f"{base}: name every slice once, from {base}[0] up")
         if len({s.width for s in slices}) != 1:
             raise ValueError(f"{base}: slices of different widths")
-        ports[base] = _Port(base, slices[0].width, None if indices == [None] else len(slices))
+        ports[base] = Port(base, slices[0].width, None if indices == [None] else len(slices))
     return list(ports.values()), streams
 
 
@@ -169,11 +193,8 @@ def _template() -> jinja2.Template:
     return environment.get_template("harness.v.j2")
 
 
-def _waivers(places: Sequence[Path]) -> str:
+def waivers(top: Path) -> str:
     """A Verilator control file: the harness may do what the design may not."""
-    lines = [
-        f'lint_off -rule {rule} -file "{place}*"' for place in places for rule in WAIVED
-    ]
+    lines = [f'lint_off -rule {rule} -file "{SIM}/*"' for rule in WAIVED_IN_SIM]
+    lines += [f'lint_off -rule {rule} -file "{top}"' for rule in WAIVED_IN_TOP]
     return "`verilator_config\n" + "\n".join(lines) + "\n"
-
-

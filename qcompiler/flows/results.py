@@ -27,7 +27,8 @@ class Mismatch:
         got = f"{self.got:#x}{' last' if self.got_last else ''}"
         if self.expected is None:
             return f"{where} is one too many: got {got}"
-        return f"{where}: got {got}, expected {self.expected:#x}{' last' if self.expected_last else ''}"
+        wanted = f"{self.expected:#x}{' last' if self.expected_last else ''}"
+        return f"{where}: got {got}, expected {wanted}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class ProtocolFault:
         where = f"{self.stream}: beat {self.index} (cycle {self.cycle})"
         if self.fault == "withdrawn":
             return f"{where} was stalled and its valid was withdrawn"
-        return f"{where} was stalled and its {self.fault} changed from {self.held:#x} to {self.got:#x}"
+        change = f"{self.fault} changed from {self.held:#x} to {self.got:#x}"
+        return f"{where} was stalled and its {change}"
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,19 @@ class BenchResult:
         return min(starts, default=None)
 
     @property
+    def faults(self) -> list[Mismatch | ProtocolFault]:
+        """Wrong beats and broken protocol together, the earliest first."""
+        faults: list[Mismatch | ProtocolFault] = [*self.protocol_errors, *self.mismatches]
+        return sorted(faults, key=lambda fault: fault.cycle)
+
+    @property
     def ok(self) -> bool:
         """Every beat came, was right and kept the protocol."""
         return not (self.mismatches or self.protocol_errors or self.hang != self.expected_hang)
 
     def explain(self) -> str:
         """What went wrong, the earliest first; of a hang, where every stream stands."""
-        faults = sorted([*self.protocol_errors, *self.mismatches], key=lambda f: f.cycle)
-        lines = [str(fault) for fault in faults]
+        lines = [str(fault) for fault in self.faults]
         if self.hang and not self.expected_hang:
             lines.append(f"the design hangs at cycle {self.cycles}:")
             lines += [f"  {name}: {state}" for name, state in self.streams.items()]
@@ -112,12 +119,76 @@ class BenchResult:
 
 
 def start_of_failing_frame(result: BenchResult) -> int:
-    """The cycle at which the inputs began the frame that first went wrong (the last, of a hang)."""
-    faults = [f.cycle for f in [*result.mismatches, *result.protocol_errors]]
-    fault = min(faults, default=result.cycles)
-    done = max((sum(end < fault for end in ends) for ends in result.frame_ends.values()), default=0)
-    # Outputs say best how many frames are whole; inputs run ahead of them.
-    outputs = {n: e for n, e in result.frame_ends.items() if n not in result.inputs}
-    done = min((sum(end < fault for end in ends) for ends in outputs.values()), default=0 if not outputs else done)
-    starts = [s[done] for n, s in result.frame_starts.items() if n in result.inputs and len(s) > done]
+    """The cycle, or a little before, at which the inputs began the frame that went wrong first."""
+    fault = result.faults[0].cycle if result.faults else result.cycles
+    outputs = [e for name, e in result.frame_ends.items() if name not in result.inputs]
+    whole = min((sum(end < fault for end in ends) for ends in outputs), default=0)
+    inputs = [s for name, s in result.frame_starts.items() if name in result.inputs]
+    starts = [cycles[whole] for cycles in inputs if len(cycles) > whole]
     return max(min(starts, default=0) - 2, 0)
+
+
+def read_report(
+    found: Mapping[str, Any],
+    *,
+    inputs: frozenset[str],
+    totals: Mapping[str, int | None],
+    captured: Mapping[str, Beats],
+    folder: Path,
+    expected_hang: bool,
+) -> BenchResult:
+    """Turn what sim/bench.py wrote into a result; `totals` gives the streams and their order."""
+    mismatches: list[Mismatch] = []
+    faults: list[ProtocolFault] = []
+    states: dict[str, StreamState] = {}
+    starts: dict[str, list[int]] = {}
+    ends: dict[str, list[int]] = {}
+    for event in found["events"]:
+        name = event.get("stream", "").removesuffix(".watch")
+        match event["event"]:
+            case "mismatch":
+                mismatches.append(_mismatch(name, event))
+            case "protocol":
+                held, got = int(event["held"], 16), int(event["got"], 16)
+                fault = event["fault"].strip()
+                faults.append(ProtocolFault(name, event["index"], event["cycle"], fault, held, got))
+            case "start":
+                starts.setdefault(name, []).append(event["cycle"])
+            case "end":
+                ends.setdefault(name, []).append(event["cycle"])
+            case "reset":
+                starts, ends = {}, {}
+            case "summary":
+                valid, ready = bool(event["valid"]), bool(event["ready"])
+                states[name] = StreamState(
+                    event["accepted"], totals[name], event["blocked"], valid, ready
+                )
+    waves = folder / "waves.vcd"
+    return BenchResult(
+        cycles=found["cycles"],
+        hang=found["hung"],
+        mismatches=sorted(mismatches, key=lambda m: m.cycle),
+        protocol_errors=sorted(faults, key=lambda f: f.cycle),
+        streams={name: states[name] for name in totals},
+        frame_starts=starts,
+        frame_ends=ends,
+        captured=dict(captured),
+        seconds=found["seconds"],
+        folder=folder,
+        waves=waves if waves.is_file() else None,
+        expected_hang=expected_hang,
+        inputs=inputs,
+    )
+
+
+def _mismatch(stream: str, event: Mapping[str, Any]) -> Mismatch:
+    wanted = event["expected"]
+    return Mismatch(
+        stream,
+        event["index"],
+        event["cycle"],
+        int(event["got"], 16),
+        bool(event["got_last"]),
+        None if wanted is None else int(wanted, 16),
+        bool(event["expected_last"]),
+    )

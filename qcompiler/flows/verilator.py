@@ -279,10 +279,10 @@ class Simulation:
                 waves=waves,
                 log_file=log,
             )
-        except RuntimeError as error:
+        except RuntimeError:
             raise ToolFailedError(
                 f"the build failed:\n{_errors(log)}", where=top, hint=f"the whole log: {log}"
-            ) from error
+            ) from None
         return cls(top, folder, tools, runner)
 
     def run(
@@ -313,10 +313,10 @@ class Simulation:
                 results_xml=str(log.with_suffix(".xml").resolve()),
                 log_file=log,
             )
-        except SystemExit as error:
+        except SystemExit:
             raise ToolFailedError(
                 f"the simulation broke off:\n{_tail(log)}", where=self.top, hint=f"log: {log}"
-            ) from error
+            ) from None
 
 
 def _cocotb_version() -> str:
@@ -328,8 +328,10 @@ def _cocotb_version() -> str:
 def _errors(log: Path) -> str:
     """The first complaints of a build log, else its end."""
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-    at = next((i for i, text in enumerate(lines) if re.match(r"%(Error|Warning)|.*error:", text)), None)
-    return _tail(log) if at is None else "\n".join(lines[at : at + 24])
+    for at, text in enumerate(lines):
+        if re.match(r"%(Error|Warning)|.*error:", text):
+            return "\n".join(lines[at : at + 24])
+    return _tail(log)
 
 
 def _tail(log: Path, lines: int = 24) -> str:

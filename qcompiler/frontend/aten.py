@@ -160,7 +160,7 @@ def _pool(call: Call, pool: nn.Pool) -> Bound:
 @converts("adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default")
 def adaptive_avg_pool2d(call: Call) -> Bound:
     x = call.bound("self")
-    (h, w), (rows, columns) = x.shape[1:], call.shape[1:]
+    (h, w), (rows, columns) = _planes(call, x), call.shape[1:]
     if h % rows or w % columns:
         raise Refusal(
             f"pools {h}x{w} to {rows}x{columns}, with windows of different sizes",
@@ -179,8 +179,18 @@ def mean(call: Call) -> Bound:
     flat_view = len(typed) == 3 and axes == [2] and x.shape == (typed[0], typed[1] * typed[2])
     if not flat_view and (rank != 4 or axes != [2, 3]):
         raise Refusal(f"averages over axes {axes}", "only the mean over H and W exists here")
-    pooled = _average(call, Bound(x.value, typed, x.storage), (typed[1], typed[2]))
+    if flat_view:
+        x = Bound(x.value, typed, x.storage)
+    pooled = _average(call, x, _planes(call, x))
     return reshaped(call, pooled, call.shape)
+
+
+def _planes(call: Call, x: Bound) -> tuple[int, int]:
+    """Rows and columns of a (C, H, W) tensor."""
+    shape = call.graph.type(call.as_value(x)).shape
+    if len(shape) != 3:
+        raise Refusal(f"pools a tensor of shape {shape} per sample", "only (C, H, W) has rows")
+    return shape[1], shape[2]
 
 
 def _average(call: Call, x: Bound, kernel: tuple[int, int]) -> Bound:

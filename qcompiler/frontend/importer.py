@@ -186,7 +186,8 @@ class Importer:
         changed = node.args[0] if node.target._schema.is_mutable else None
         if isinstance(changed, fx.Node) and isinstance(old := self.bound[changed], Bound):
             result = replace(result, storage=old.storage)
-            self._rebind(node, old, result)
+            if result != old:
+                self._rebind(node, old, result)
         self.bound[node] = result
 
     def _rebind(self, node: fx.Node, old: Bound, new: Bound) -> None:

@@ -2,15 +2,13 @@
 
 Three trees of arithmetic, each planned here and only laid out by the template:
 
-- The lane tree sums gated activations of one PE and slot. Its level 0 picks 0, a, b or a + b for a
-  pair of lanes; the sums a + b are formed once for all PEs and slots.
-- The slot tree joins the planes of one fold. A `Merge` is ``q = right ± (left << shift)`` and stands
-  for ``sign * 2**base * q`` with the sign and base of its right operand, so that only relative
-  signs reach the hardware.
+- The lane tree sums gated activations of one PE and slot. Its level 0 picks 0, a, b or a + b for
+  a pair of lanes; the sums a + b are formed once for all PEs and slots.
+- The slot tree joins the planes of one fold: `qcompiler/hardware/slot_tree.py`.
 - The accumulator joins folds by Horner's rule. It always adds (or always subtracts) its term. Where
-  the sign changes from fold to fold it inverts the old sum, ``~x = -x - 1``. Thus the sum carries an
-  offset of 0 or -1 that each inversion toggles, and a shift keeps it by filling with zeros or ones;
-  it starts from the one that ends at 0.
+  the sign changes from fold to fold it inverts the old sum, ``~x = -x - 1``. Thus the sum carries
+  an offset of 0 or -1 that each inversion toggles, and a shift keeps it by filling with zeros or
+  ones; it starts from the one that ends at 0.
 """
 
 from __future__ import annotations
@@ -18,114 +16,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qcompiler.errors import GraphError
 from qcompiler.hardware.render import ENV, hex_rom
-
-
-def width_of(lo: int, hi: int) -> int:
-    """Bits that hold every integer in ``[lo, hi]``, two's complement where ``lo`` is negative."""
-    if lo >= 0:
-        return max(hi.bit_length(), 1)
-    return max((-lo - 1).bit_length(), max(hi, 0).bit_length()) + 1
+from qcompiler.hardware.slot_tree import Merge, Term, width_of
 
 
 def _bits_for(count: int) -> int:
     """Bits of a counter of ``count`` states; one at least, so that it can be declared."""
     return max((count - 1).bit_length(), 1)
-
-
-@dataclass(frozen=True)
-class Term:
-    """A register of every PE that holds a partial sum of one fold.
-
-    In fold ``f`` it stands for ``sign[f] * 2**base[f] * q``, and for 0 if not ``live[f]``.
-    """
-
-    block: str  # generate block; the register is BLOCK[index].q
-    index: str  # its index, where ``p`` counts PEs
-    lo: int
-    hi: int
-    live: tuple[bool, ...]
-    base: tuple[int, ...]
-    sign: tuple[int, ...]
-
-    @property
-    def ref(self) -> str:
-        return f"{self.block}[{self.index}].q"
-
-    @property
-    def width(self) -> int:
-        return width_of(self.lo, self.hi)
-
-    @property
-    def signed(self) -> bool:
-        return self.lo < 0
-
-
-@dataclass(frozen=True)
-class Merge:
-    """``out = right ± (left << shift)``, registered; ``out = left`` where ``right`` is absent."""
-
-    out: Term
-    stage: int  # pipeline stage of the operands; the weight word is in stage 0
-    left: Term
-    right: Term | None
-    steps: tuple[tuple[int, bool], ...]  # (shift, subtract) of each fold
-
-    @property
-    def shifts(self) -> dict[int, int]:
-        """Each distinct shift, with the set of folds that use it (bit ``f`` is fold ``f``)."""
-        return {
-            s: sum(1 << f for f, (shift, _) in enumerate(self.steps) if shift == s)
-            for s in sorted({shift for shift, _ in self.steps})
-        }
-
-    @property
-    def subtracts(self) -> int:
-        """The set of folds that subtract."""
-        return sum(1 << f for f, (_, subtract) in enumerate(self.steps) if subtract)
-
-    @property
-    def mixed(self) -> bool:
-        """Some folds add and some subtract."""
-        return self.subtracts not in (0, (1 << len(self.steps)) - 1)
-
-    @property
-    def by_fold(self) -> bool:
-        return self.mixed or len(self.shifts) > 1
-
-    @classmethod
-    def join(cls, block: str, stage: int, left: Term, right: Term | None) -> Merge:
-        """Plan one node. Where ``right`` holds no plane, any step does: take one that others use."""
-        if right is None:
-            out = Term(block, "p", left.lo, left.hi, left.live, left.base, left.sign)
-            return cls(out, stage, left, None, ())
-        exact = {
-            f: (left.base[f] - right.base[f], left.sign[f] != right.sign[f])
-            for f, live in enumerate(right.live)
-            if live
-        }
-        spare = min(exact.values(), default=(0, False))
-        steps = tuple(exact.get(f, spare) for f in range(len(left.live)))
-        base = tuple(
-            right.base[f] if live else left.base[f] - steps[f][0]
-            for f, live in enumerate(right.live)
-        )
-        sign = tuple(
-            right.sign[f] if live else left.sign[f] * (-1 if steps[f][1] else 1)
-            for f, live in enumerate(right.live)
-        )
-        lo, hi = right.lo, right.hi
-        for shift, subtract in steps:
-            ends = [-left.hi << shift, -left.lo << shift]
-            if not subtract:
-                ends = [left.lo << shift, left.hi << shift]
-            lo, hi = min(lo, right.lo + ends[0]), max(hi, right.hi + ends[1])
-        return cls(Term(block, "p", lo, hi, left.live, base, sign), stage, left, right, steps)
 
 
 @dataclass(frozen=True)
@@ -153,8 +56,8 @@ class ArrayUnit:
     pe: int
     simd: int
     slots: int
-    act_lo: int
-    act_hi: int
+    act_bits: int
+    act_signed: bool
     acc_bits: int
 
     @classmethod
@@ -169,8 +72,8 @@ class ArrayUnit:
         pe: int,
         simd: int,
         planes_per_cycle: int,
-        act_lo: int,
-        act_hi: int,
+        act_bits: int,
+        act_signed: bool,
         acc_bits: int,
     ) -> ArrayUnit:
         """Check the shapes; a layer without a live plane becomes one plane of zeros."""
@@ -196,15 +99,15 @@ class ArrayUnit:
                 f" to {pe} × {simd}",
                 where=name,
             )
-        if act_lo > act_hi or acc_bits <= min(planes_exp) or planes_per_cycle < 1:
+        if act_bits < 1 or acc_bits <= min(planes_exp) or planes_per_cycle < 1:
             raise GraphError(
-                f"cannot build for activations [{act_lo}, {act_hi}], {acc_bits} accumulator bits,"
+                f"cannot build for {act_bits} activation bits, {acc_bits} accumulator bits,"
                 f" {planes_per_cycle} planes a cycle",
                 where=name,
             )
         return cls(
             name, tuple(planes_sign), tuple(planes_exp), bits.astype(np.uint8), groups,
-            pe, simd, planes_per_cycle, act_lo, act_hi, acc_bits,
+            pe, simd, planes_per_cycle, act_bits, act_signed, acc_bits,
         )  # fmt: skip
 
     # ---- loops ----------------------------------------------------------------------------------
@@ -217,13 +120,13 @@ class ArrayUnit:
     @property
     def cfolds(self) -> int:
         """Channel folds of one conv group."""
-        return self.planes.shape[1] // self.groups // self.pe
+        return int(self.planes.shape[1]) // self.groups // self.pe
 
     @property
     def kbeats(self) -> int:
         """Input beats of one fold."""
         _, _, kh, kw, c_in = self.planes.shape
-        return kh * kw * (c_in // self.simd)
+        return int(kh * kw * (c_in // self.simd))
 
     @property
     def repeat(self) -> int:
@@ -258,7 +161,7 @@ class ArrayUnit:
 
     @cached_property
     def rom_words(self) -> tuple[int, ...]:
-        """Words in the order group, channel fold, plane fold, kh, kw, word; see docs/hardware.md."""
+        """Words in the order group, channel fold, plane fold, kh, kw, word."""
         count, _, kh, kw, c_in = self.planes.shape
         padding = self.folds * self.slots - count
         full = np.concatenate([self.planes, np.zeros((padding, *self.planes.shape[1:]), np.uint8)])
@@ -276,13 +179,11 @@ class ArrayUnit:
 
     # ---- lane tree ------------------------------------------------------------------------------
 
-    @property
-    def act_bits(self) -> int:
-        return width_of(self.act_lo, self.act_hi)
-
-    @property
-    def act_signed(self) -> bool:
-        return self.act_lo < 0
+    def lane_sum(self, lanes: int) -> tuple[int, int]:
+        """Least and largest sum of ``lanes`` gated activations."""
+        if self.act_signed:
+            return -lanes << (self.act_bits - 1), lanes * ((1 << (self.act_bits - 1)) - 1)
+        return 0, lanes * ((1 << self.act_bits) - 1)
 
     @property
     def pairs(self) -> int:
@@ -291,11 +192,10 @@ class ArrayUnit:
     @cached_property
     def levels(self) -> tuple[tuple[int, int], ...]:
         """(values of one PE and slot, width) after each level of the lane tree; the first gates."""
-        out, count, lanes = [], self.pairs, 2
+        out: list[tuple[int, int]] = []
+        count, lanes = self.pairs, 2
         while True:
-            lanes_max = min(lanes, self.simd)
-            lo, hi = lanes_max * min(self.act_lo, 0), lanes_max * max(self.act_hi, 0)
-            out.append((count, width_of(lo, hi)))
+            out.append((count, width_of(*self.lane_sum(min(lanes, self.simd)))))
             if count == 1:
                 return tuple(out)
             count, lanes = -(-count // 2), 2 * lanes
@@ -308,13 +208,9 @@ class ArrayUnit:
         index = f"p*{self.slots} + {slot}" if self.slots > 1 else "p"
         planes = range(slot, self.folds * self.slots, self.slots)
         live = tuple(i < len(self.signs) for i in planes)
-        return Term(
-            f"tree{last}", index,
-            self.simd * min(self.act_lo, 0), self.simd * max(self.act_hi, 0),
-            live,
-            tuple(self.exps[i] if on else 0 for i, on in zip(planes, live, strict=True)),
-            tuple(self.signs[i] if on else 1 for i, on in zip(planes, live, strict=True)),
-        )  # fmt: skip
+        base = tuple(self.exps[i] if on else 0 for i, on in zip(planes, live, strict=True))
+        sign = tuple(self.signs[i] if on else 1 for i, on in zip(planes, live, strict=True))
+        return Term(f"tree{last}", index, *self.lane_sum(self.simd), live, base, sign)
 
     @cached_property
     def merges(self) -> tuple[Merge, ...]:
@@ -324,10 +220,10 @@ class ArrayUnit:
         while len(terms) > 1:
             stage = len(self.levels) + level
             level += 1
-            nodes = [
-                Merge.join(f"merge{level}_{i // 2}", stage, terms[i], (terms[i + 1 :] or [None])[0])
-                for i in range(0, len(terms), 2)
-            ]
+            nodes = []
+            for i in range(0, len(terms), 2):
+                right = terms[i + 1] if i + 1 < len(terms) else None
+                nodes.append(Merge.join(f"merge{level}_{i // 2}", stage, terms[i], right))
             out += nodes
             terms = [node.out for node in nodes]
         return tuple(out)
@@ -352,7 +248,8 @@ class ArrayUnit:
     @cached_property
     def boundaries(self) -> tuple[Boundary, ...]:
         """The step into fold 1, 2, …"""
-        term, offset, out = self.term, self.starts_from, []
+        term, offset = self.term, self.starts_from
+        out: list[Boundary] = []
         for f in range(1, self.folds):
             invert = term.sign[f] != term.sign[f - 1]
             offset ^= int(invert)
@@ -364,9 +261,9 @@ class ArrayUnit:
 
     @property
     def starts_from(self) -> int:
-        """0, or 1 where the sum starts from -1: every inversion toggles the offset, it ends at 0."""
+        """1 where the sum starts from -1: every inversion toggles the offset, and it ends at 0."""
         sign = self.term.sign
-        return sum(a != b for a, b in zip(sign, sign[1:], strict=False)) % 2
+        return sum(a != b for a, b in pairwise(sign)) % 2
 
     @property
     def subtract(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
@@ -90,6 +90,33 @@ class FoldingSpace:
             values[name] = out.add(name, op, inputs)
         return out
 
+    def balanced(self, cycles: int) -> Graph:
+        """Fold for ``cycles``, then again for the slowest module: no other need be much faster."""
+        return self.fold(bottleneck(self.fold(cycles))[1])
+
+    def slowest(self) -> int:
+        """Cycles per frame of the smallest folding."""
+        return bottleneck(self.fold(1 << 62))[1]
+
+    def within(self, budget: float, price: Callable[[Graph], float]) -> Graph | None:
+        """The fastest folding whose price is within ``budget``, None if the smallest is not.
+
+        Bisects on the logarithm of the cycles: price falls as cycles grow, in steps.
+        """
+        low, high = self.bounds()[0].cycles, self.slowest()
+        best = self.balanced(high)
+        if price(best) > budget:
+            return None
+        while high - low > max(1, low // 200):
+            middle = int((low * high) ** 0.5)
+            candidate = self.balanced(min(max(middle, low), high - 1))
+            if price(candidate) <= budget:
+                best, high = candidate, bottleneck(candidate)[1]
+            else:
+                low = middle + 1
+        fastest = self.balanced(low)
+        return fastest if price(fastest) <= budget else best
+
     def _folded(self, name: str, cycles: int, picks: dict[str, Folding]) -> Any:
         op = self.graph.op(name)
         if isinstance(op, hw.BitSerialArray):
@@ -114,24 +141,6 @@ def adapt(graph: Graph, value: Value, lanes: int, consumer: str, slot: int) -> V
         return value
     suffix = f"_width{slot}" if slot else "_width"
     return graph.add(graph.fresh(f"{consumer}{suffix}"), hw.Adapter(lanes), [value])
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Choose PE, SIMD and planes per cycle for a number of cycles per frame; insert width adapters.
-
-    Whatever the target, no module is folded less than the slowest one makes worthwhile: after the
-    first choice the target becomes the cycles of the slowest module, and everything is folded again.
-    """
-
-    cycles: int
-    lut: ArrayLut
-    name: ClassVar[str] = "fold"
-
-    def run(self, graph: Graph) -> Graph:
-        space = FoldingSpace(graph, self.lut)
-        folded = space.fold(self.cycles)
-        return space.fold(bottleneck(folded)[1])
 
 
 def bottleneck(graph: Graph) -> tuple[str, int]:

@@ -50,7 +50,9 @@ def _conv(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Value:
     array = hw.BitSerialArray(
         name, op.weight, planes.signs, planes.exps, kind.shape, kind.integers, groups=op.groups
     )
-    window = make_window(shape, op.weight.shape[2:], op.stride, op.dilation, op.groups, array.repeat)
+    window = make_window(
+        shape, op.weight.shape[2:], op.stride, op.dilation, op.groups, array.repeat
+    )
     return out.add(name, array, [out.add(f"{name}_window", window, inputs)])
 
 
@@ -77,9 +79,7 @@ def make_window(
         reshape, kernel, stride = (shape[0], 1, h * w), (1, h * w), (1, 1)
     span = (kernel[0] - 1) * dilation[0] + 1
     rows = max(2 * span, span + stride[0])
-    return hw.Window(
-        kernel, stride, dilation, groups, repeat, rows, reshape, lanes=lanes
-    )
+    return hw.Window(kernel, stride, dilation, groups, repeat, rows, reshape, lanes=lanes)
 
 
 def _pool(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Value:

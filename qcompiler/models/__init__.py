@@ -1,0 +1,1 @@
+"""Float networks that the demo and the benchmarks compile, and their data."""
