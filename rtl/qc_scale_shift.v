@@ -123,6 +123,7 @@ module qc_scale_shift #(
             if (C_BITS > SUM_BITS) begin : widen
                 assign code = {{(C_BITS-SUM_BITS){scaled[SUM_BITS-1]}}, scaled};
             end else begin : narrow
+                wire unused = &{1'b0, scaled};   // above C_BITS there are copies of the sign
                 assign code = scaled[C_BITS-1:0];
             end
             reg [OUT_BITS-1:0] out_q;

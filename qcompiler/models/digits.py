@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from qcompiler.models.data import DigitsData, digits_data
 
+BATCH = 64
+
 
 class DigitsBlock(nn.Module):
     """Two 3x3 convolutions beside a 1x1 projection."""
@@ -53,7 +55,7 @@ class DigitsNet(nn.Module):
 
 def train_digits(
     seed: int = 0,
-    epochs: int = 15,
+    epochs: int = 12,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> tuple[DigitsNet, DigitsData]:
     """Train from scratch; the same seed gives the same network on the same machine.
@@ -66,7 +68,7 @@ def train_digits(
         torch.manual_seed(seed)
         model = DigitsNet()
         optimizer = torch.optim.Adam(model.parameters())
-        steps = epochs * -(-len(data.train) // 32)
+        steps = epochs * -(-len(data.train) // BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.02, total_steps=steps)
         for epoch in range(epochs):
             loss = _epoch(model, data, optimizer, schedule)
@@ -82,7 +84,7 @@ def _epoch(
     schedule: torch.optim.lr_scheduler.LRScheduler,
 ) -> float:
     total = 0.0
-    for picked in torch.randperm(len(data.train)).split(32):
+    for picked in torch.split(torch.randperm(len(data.train)), BATCH):  # type: ignore[no-untyped-call]
         loss = F.cross_entropy(model(data.train.images[picked]), data.train.labels[picked])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

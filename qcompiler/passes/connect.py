@@ -10,6 +10,7 @@ import numpy as np
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.geometry import pool_size
 from qcompiler.ir.graph import Graph, Value
+from qcompiler.passes.fold import bottleneck
 
 Array = np.ndarray[Any, Any]
 
@@ -39,14 +40,16 @@ class SizeFifos:
     For join output pixel t, input i needs D_i(t) pixels of the network input (composed from each
     module's ``need``), so the network input must have advanced to S(t) = max_i D_i(t). By then input
     i may have produced every pixel k with D_i(k) <= S(t), of which the join has taken t-1: the FIFO
-    holds the rest. A window is given one output row of prefetch in S, so that it loads the next
-    row while its array works on this one; without that the design would run, at half the speed.
+    holds the rest. The windows behind the other inputs are given one output row of prefetch, so
+    that they load the next row while their arrays work on this one; without that the design would
+    run, at half the speed.
     """
 
     slack: int = 2
     name: ClassVar[str] = "size-fifos"
 
     def run(self, graph: Graph) -> Graph:
+        self._before_borders(graph)
         demands = Demands(graph)
         for name in list(graph):
             if not isinstance(graph.op(name), hw.Add | hw.Concat):
@@ -56,6 +59,27 @@ class SizeFifos:
                 fifo = graph.add(graph.fresh(f"{name}_fifo{slot}"), hw.Fifo(depth), [source])
                 graph.reconnect(name, slot, fifo)
         return graph
+
+
+    def _before_borders(self, graph: Graph) -> None:
+        """A FIFO for what comes while a Pad writes the bottom of one frame and the top of the next.
+
+        Without it the module before would stall there, once a frame.
+        """
+        _, frame = bottleneck(graph)
+        for name in graph.find(hw.Pad):
+            value = graph.inputs(name)[0]
+            if isinstance(graph.op(value.node), hw.Source):
+                continue
+            x = graph.type(value)
+            top, left, bottom, right = graph.op(name).border
+            pause = (top + bottom) * (x.shape[2] + left + right) + left + right
+            coming = -(-pause * x.words * x.beats // frame)
+            if coming <= 1:
+                continue
+            depth = max(2, coming + x.words + self.slack)
+            fifo = graph.add(graph.fresh(f"{name}_fifo"), hw.Fifo(depth), [value])
+            graph.reconnect(name, 0, fifo)
 
 
 class Demands:
@@ -93,10 +117,11 @@ class Demands:
     def depths(self, join: str, slack: int) -> list[int]:
         """FIFO depth in beats for each input of a join."""
         inputs = self.graph.inputs(join)
-        plain = [self.demand(v, False) for v in inputs]
-        source = np.maximum.reduce([self.demand(v, True) for v in inputs])
         depths = []
-        for value, need in zip(inputs, plain, strict=True):
+        for value in inputs:
+            need = self.demand(value, False)
+            others = [self.demand(v, True) for v in inputs if v != value]
+            source = np.maximum.reduce([need, *others])
             made = np.searchsorted(need, source[1:], side="right") - 1
             waiting = int((made - np.arange(len(made))).max())
             words = self.graph.type(value).words

@@ -76,13 +76,18 @@ class FoldingSpace:
             extra = [self.graph.type(v).shape[0] for v in self.graph.inputs(name)]
         return fewest_lanes(pixels, cycles, channels, *extra)
 
-    def fold(self, cycles: int) -> Graph:
-        """The cheapest graph in which every module takes at most ``cycles`` (or the least it can)."""
+    def fold(self, cycles: int | Callable[[str], int]) -> Graph:
+        """The cheapest graph in which every module takes at most ``cycles`` (or the least it can).
+
+        Args:
+            cycles: For all modules, or a function of the node.
+        """
+        limit = cycles if callable(cycles) else lambda name: cycles
         out = Graph("hardware")
         values: dict[str, Value] = {}
-        picks = {n: cheapest(front, cycles) or front[-1] for n, front in self.arrays.items()}
+        picks = {n: cheapest(front, limit(n)) or front[-1] for n, front in self.arrays.items()}
         for name in self.graph:
-            op = self._folded(name, cycles, picks)
+            op = self._folded(name, limit(name), picks)
             lanes = getattr(op, "lanes", None)
             inputs = [values[v.node] for v in self.graph.inputs(name)]
             if lanes is not None and not isinstance(op, hw.Source | hw.Reduce):

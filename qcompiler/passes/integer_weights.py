@@ -8,6 +8,7 @@ import numpy as np
 
 from qcompiler.errors import GraphError
 from qcompiler.ir.nn import QuantSpec
+from qcompiler.ir.rounding import round_half_even
 
 Array = np.ndarray[Any, Any]
 
@@ -28,7 +29,7 @@ def integer_weights(name: str, op: Any) -> tuple[Array, Array]:
         return np.broadcast_to(value, (len(weight),)).reshape(shape)
 
     scaled = (weight - column(spec.offset)) / column(spec.step_in)
-    codes = np.clip(np.rint(scaled), spec.lo, spec.hi).astype(np.int64)
+    codes = np.clip(round_half_even(scaled), spec.lo, spec.hi).astype(np.int64)
     doubled = 2 * np.broadcast_to(spec.offset / spec.step_out, (len(weight),))
     whole = np.rint(doubled)
     if np.abs(doubled - whole).max() > 1e-9:

@@ -9,6 +9,7 @@ import numpy as np
 
 from qcompiler.ir import integer
 from qcompiler.ir.nn import QuantSpec
+from qcompiler.ir.rounding import round_half_even
 from qcompiler.ir.types import IntType
 from qcompiler.passes.clipped_affine import ClippedAffine
 
@@ -58,7 +59,7 @@ def scale_shift(function: ClippedAffine, spec: QuantSpec) -> integer.ScaleShift 
     """ScaleShift, or None where the channels clip at different codes."""
 
     def end(bound: Array, default: int) -> int | None:
-        codes = np.clip(np.rint((bound - spec.offset) / spec.step_in), spec.lo, spec.hi)
+        codes = np.clip(round_half_even((bound - spec.offset) / spec.step_in), spec.lo, spec.hi)
         return int(codes[0]) if (codes == codes[0]).all() else None
 
     lo, hi = end(function.low, spec.lo), end(function.high, spec.hi)

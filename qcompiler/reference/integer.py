@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from qcompiler.errors import QCompilerError
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rounding import round_half_even
 from qcompiler.ir.types import IntType
 from qcompiler.reference.steps import FLOAT32, FLOAT64, scale_shift_kernel, step_table_kernel
 
@@ -97,7 +98,7 @@ class IntegerReference:
         op = self.graph.op(self._input)
         if not np.isfinite(x).all():
             raise QCompilerError("the inputs hold NaN or infinity")
-        codes = np.rint((np.asarray(x, np.float64) - op.offset) / op.step)
+        codes = round_half_even((np.asarray(x, np.float64) - op.offset) / op.step)
         return np.clip(codes, op.elem.lo, op.elem.hi).astype(np.int64).reshape(len(x), *op.shape)
 
     def decode(self, codes: torch.Tensor) -> Array:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from qcompiler.ir.nn import QuantSpec
+from qcompiler.ir.rounding import TIE
 
 Array = np.ndarray[Any, Any]
 
@@ -46,7 +47,10 @@ def fake_quantize(spec: QuantSpec, x: Tensor, axis: int = 0) -> Tensor:
 
 def _rounded(spec: QuantSpec, x: Tensor, axis: int) -> Tensor:
     offset, step = _along(spec.offset, x, axis), _along(spec.step_in, x, axis)
-    return torch.round((x - offset) / step).clamp(spec.lo, spec.hi)
+    scaled = (x - offset) / step
+    if x.dtype == torch.float64:  # ties survive the noise, as in qcompiler.ir.rounding
+        scaled = torch.round(scaled * TIE) / TIE
+    return torch.round(scaled).clamp(spec.lo, spec.hi)
 
 
 def _scaled(spec: QuantSpec, q: Tensor, axis: int) -> Tensor:

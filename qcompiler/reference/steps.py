@@ -13,6 +13,7 @@ from qcompiler.ir.types import IntType
 
 Array = np.ndarray[Any, Any]
 FLOAT32, FLOAT64 = 2**24, 2**53
+MOST_CODES = 1024  # beyond, no float32 line is precise enough
 UNIT = 2.0**-22  # four float32 roundings: product, sum, and the constants' own
 
 
@@ -90,7 +91,7 @@ def _fit_affine(op: integer.StepTable, domain: IntType) -> tuple[Array, Array, f
     lo, hi = int(op.table.min()), int(op.table.max())
     if not (np.diff(op.table, axis=1) == 1).all() or (op.table[:, 0] != lo).any():
         return None
-    if max(abs(domain.lo), abs(domain.hi)) >= FLOAT32:
+    if max(abs(domain.lo), abs(domain.hi)) >= FLOAT32 or op.table.shape[1] > MOST_CODES:
         return None
     slopes, shifts = [], []
     for thresholds in op.thresholds:
@@ -112,14 +113,7 @@ def _fit_channel(t: Array, lo: int, domain: IntType) -> tuple[float, float] | No
     # where the staircase is cut off by the domain, not by the clamp, its ends bound the line too
     over = [(float(domain.hi), lo + last + 1.0)] if last < len(t) else []
     under = [(float(domain.lo), float(lo + first))] if first > 0 else []
-    candidates = [np.polyfit(ti, ki, 1)[0]] if len(ti) > 1 else []
-    if len(ti) > 1:
-        rise = float(ki[-1] - ki[0])
-        run = float(ti[-1] - ti[0])
-        candidates += [rise / (run + d) for d in (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75) if run + d > 0]
-    else:
-        candidates.append(min(0.5, 1.0 / (domain.hi - domain.lo + 1)))
-    for slope in candidates:
+    for slope in _slopes(ti, ki, domain):
         a = float(np.float32(slope))
         if a <= 0:
             continue
@@ -131,3 +125,14 @@ def _fit_channel(t: Array, lo: int, domain: IntType) -> tuple[float, float] | No
         if least < most:
             return a, float(np.float32((least + most) / 2))
     return None
+
+
+def _slopes(t: Array, k: Array, domain: IntType) -> list[float]:
+    """Slopes worth trying for codes ``k`` that start at ``t``."""
+    run, rise = float(t[-1] - t[0]), float(k[-1] - k[0])
+    if run == 0:
+        return [min(0.5, 1.0 / (domain.hi - domain.lo + 1))] if rise == 0 else []
+    centred = t - t.mean()
+    least_squares = float((centred * k).sum() / (centred**2).sum())
+    spread = (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75)
+    return [least_squares, *(rise / (run + d) for d in spread if run + d > 0)]

@@ -117,7 +117,7 @@ class Case:
         return out
 
     def beats(self, unit: ArrayUnit, w: np.ndarray, x: np.ndarray) -> tuple[Beats, Beats]:
-        frames, pixels = x.shape[:2]
+        frames = len(x)
         stream = np.repeat(x[:, :, :, None], unit.repeat, axis=3)
         grouped = w.reshape(self.groups, -1, *self.shape[1:])
         y = np.einsum("fpghwi,gohwi->fpgo", x, grouped)
@@ -168,6 +168,10 @@ def verify(case: Case, folder: Path, seed: int) -> None:
         bench.check(
             {"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed + number
         )
+    # A sink slower than the array: only then do finished results pile up and stall the input.
+    slow = 1.0 - 0.4 / (unit.kbeats * unit.folds)
+    choked = bench.check({"s_axis": x}, {"m_axis": y}, sink_stall=slow, seed=seed)
+    assert choked.streams["s_axis"].blocked > len(x) // 2
     for reset_at in (len(x) // 3 + 8, len(x) // 2 + 8):
         bench.check({"s_axis": x}, {"m_axis": y}, sink_stall=0.4, reset_at=reset_at)
     full = bench.check({"s_axis": x}, {"m_axis": y}, repeat=5)

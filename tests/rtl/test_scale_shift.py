@@ -87,9 +87,7 @@ def verify(case: Case, folder: Path, seed: int) -> None:
     y = np.clip((x.astype(object) * m.astype(object) + r) >> case.n, case.lo, case.hi)
     frames = len(x)
     given = Beats.from_frames(x.reshape(frames, -1, case.lanes), case.in_bits)
-    wanted = Beats.from_frames(
-        y.astype(np.int64).reshape(frames, -1, case.lanes), case.out_bits
-    )
+    wanted = Beats.from_frames(y.astype(np.int64).reshape(frames, -1, case.lanes), case.out_bits)
     for number, (source, sink) in enumerate(STALLS):
         bench.check(
             {"s_axis": given}, {"m_axis": wanted}, source_stall=source, sink_stall=sink,

@@ -1,0 +1,113 @@
+"""What a folded design costs and how fast it is, before anything is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from qcompiler.estimate.cost import Cost
+from qcompiler.estimate.devices import Device
+from qcompiler.estimate.model import module_cost
+from qcompiler.estimate.timing import frame_latency
+from qcompiler.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class Row:
+    """One node.
+
+    Args:
+        node: Its name.
+        kind: Name of its op.
+        cost: Its resources.
+        cycles: Cycles per frame that it is busy.
+    """
+
+    node: str
+    kind: str
+    cost: Cost
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The estimate of a whole design.
+
+    Args:
+        device: What it is for.
+        rows: One for each node, in the order of the data.
+        total: Sum of the rows.
+        bottleneck: Node with the most cycles per frame.
+        cycles: Its cycles: the distance of frames in steady state.
+        latency: Cycles from the first input beat of a frame to its last output beat.
+    """
+
+    device: Device
+    rows: tuple[Row, ...]
+    total: Cost
+    bottleneck: str
+    cycles: int
+    latency: int
+
+    def frames_per_second(self, clock_mhz: float | None = None) -> float:
+        """Frames per second in steady state at a clock in MHz (default: the device's)."""
+        return (clock_mhz or self.device.clock_mhz) * 1e6 / self.cycles
+
+    def latency_seconds(self, clock_mhz: float | None = None) -> float:
+        """Latency of one frame, s, at a clock in MHz (default: the device's)."""
+        return self.latency / ((clock_mhz or self.device.clock_mhz) * 1e6)
+
+    @property
+    def utilization(self) -> dict[str, float]:
+        """Per cent of the device in use, by resource; infinite where it has none of what is needed."""
+        return {name: _percent(need, have) for name, need, have in self._needs()}
+
+    @property
+    def fits(self) -> bool:
+        """The device has enough of everything."""
+        return not self.shortfalls
+
+    @property
+    def shortfalls(self) -> tuple[str, ...]:
+        """What the device has too little of, one text each."""
+        return tuple(
+            f"{need:.0f} {name} needed, {self.device.name} has {have}"
+            for name, need, have in self._needs()
+            if need > have
+        )
+
+    def _needs(self) -> tuple[tuple[str, float, int], ...]:
+        total, device = self.total, self.device
+        return (
+            ("LUT", total.lut, device.luts),
+            ("FF", total.ff, device.ffs),
+            ("BRAM", total.bram, device.brams),
+            ("DSP", total.dsp, device.dsps),
+        )
+
+
+def _percent(need: float, have: int) -> float:
+    if need == 0:
+        return 0.0
+    return 100.0 * need / have if have else float("inf")
+
+
+def estimate(graph: Graph, device: Device) -> Report:
+    """Price every node of a folded hardware graph and time the pipeline."""
+    rows = tuple(_row(graph, name, device.family) for name in graph)
+    slowest = max(rows, key=lambda row: row.cycles)
+    return Report(
+        device,
+        rows,
+        Cost.sum(row.cost for row in rows),
+        slowest.node,
+        slowest.cycles,
+        frame_latency(graph),
+    )
+
+
+def _row(graph: Graph, name: str, family: str) -> Row:
+    op: Any = graph.op(name)
+    inputs, outputs = [graph.type(v) for v in graph.inputs(name)], graph.types(name)
+    cost = module_cost(op, inputs, outputs, family)
+    return Row(name, type(op).__name__, cost, op.cycles(inputs, outputs))

@@ -1,0 +1,65 @@
+"""qc_global_sum against the sum of plain integers over all pixels of a frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qcompiler.flows.bench import Beats, Bench
+from qcompiler.resources import RTL
+
+pytestmark = pytest.mark.sim
+
+STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "bits", "signed", "words", "pixels", "out_bits"),
+    [
+        (2, 4, True, 3, 16, 8),  # the tightest OUT_BITS
+        (3, 5, False, 1, 49, 11),
+        (1, 8, True, 5, 1, 8),
+        (2, 2, False, 1, 1, 6),
+        (4, 1, True, 2, 3, 3),
+        (1, 6, True, 7, 5, 14),  # wider than needed: sign bits
+    ],
+)
+def test_sum_over_frame(
+    lanes: int, bits: int, signed: bool, words: int, pixels: int, out_bits: int, tmp_path: Path
+) -> None:
+    bench = Bench.build(
+        dut="qc_global_sum",
+        sources=[RTL / "qc_global_sum.v"],
+        parameters={
+            "LANES": lanes,
+            "IN_BITS": bits,
+            "SIGNED": int(signed),
+            "WORDS": words,
+            "PIXELS": pixels,
+            "OUT_BITS": out_bits,
+        },
+        inputs={"s_axis": lanes * bits},
+        outputs={"m_axis": lanes * out_bits},
+        build_dir=tmp_path,
+    )
+    low = -(1 << (bits - 1)) if signed else 0
+    high = low + (1 << bits) - 1
+    rng = np.random.default_rng(bits * 100 + pixels)
+    values = rng.integers(low, high + 1, (30, pixels, words, lanes))
+    values[0], values[1] = low, high
+    values[2] = rng.choice([low, high], values[2].shape)
+    x = Beats.from_frames(values.reshape(30, pixels * words, lanes), bits)
+    y = Beats.from_frames(values.sum(axis=1), out_bits)
+    for seed, (source, sink) in enumerate(STALLS):
+        bench.check({"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed)
+    for reset_at in (words + 1, 30, 31):
+        bench.check({"s_axis": x}, {"m_axis": y}, reset_at=reset_at, sink_stall=0.3, seed=reset_at)
+    r = bench.check({"s_axis": x}, {"m_axis": y})
+    assert set(np.diff(r.frame_ends["m_axis"])) == {pixels * words}  # full rate
+    assert r.frame_ends["m_axis"][0] - r.frame_ends["s_axis"][0] == 1
+    # With the sink shut, a whole next frame but its last pixel goes in behind the first sum.
+    r = bench.run({"s_axis": x}, {"m_axis": y}, sink_stall=1.0, watchdog=300, expect_hang=True)
+    assert r.ok, r.explain()
+    assert r.accepted["s_axis"] == (pixels - 1) * words + (pixels * words if words == 1 else 1)

@@ -1,0 +1,48 @@
+"""qc_max_pool against the maximum of plain integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qcompiler.flows.bench import Beats, Bench
+from qcompiler.resources import RTL
+
+pytestmark = pytest.mark.sim
+
+STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
+POOLS = 7  # of a frame
+
+
+@pytest.mark.parametrize(
+    ("lanes", "bits", "signed", "count"),
+    [(3, 4, True, 4), (2, 5, False, 9), (1, 8, True, 1), (5, 1, False, 3), (2, 1, True, 2)],
+)
+def test_maximum(lanes: int, bits: int, signed: bool, count: int, tmp_path: Path) -> None:
+    bench = Bench.build(
+        dut="qc_max_pool",
+        sources=[RTL / "qc_max_pool.v"],
+        parameters={"LANES": lanes, "BITS": bits, "SIGNED": int(signed), "COUNT": count},
+        inputs={"s_axis": lanes * bits},
+        outputs={"m_axis": lanes * bits},
+        build_dir=tmp_path,
+    )
+    low = -(1 << (bits - 1)) if signed else 0
+    high = low + (1 << bits) - 1
+    rng = np.random.default_rng(bits * 100 + count)
+    values = rng.integers(low, high + 1, (40, POOLS, count, lanes))
+    values[0], values[1] = low, high
+    values[2] = rng.choice([low, high], values[2].shape)
+    values[3] = np.clip(values[3], -2, 1)  # across zero
+    values[4] = np.arange(count)[:, None] % 2 * (high - low) + low
+    x = Beats.from_frames(values.reshape(40, POOLS * count, lanes), bits)
+    y = Beats.from_frames(values.max(axis=2), bits)
+    for seed, (source, sink) in enumerate(STALLS):
+        bench.check({"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed)
+    for reset_at in (count + 1, 30, 31):
+        bench.check({"s_axis": x}, {"m_axis": y}, reset_at=reset_at, sink_stall=0.3, seed=reset_at)
+    r = bench.check({"s_axis": x}, {"m_axis": y})
+    assert set(np.diff(r.frame_ends["m_axis"])) == {POOLS * count}  # full rate
+    assert r.frame_ends["m_axis"][0] - r.frame_ends["s_axis"][0] == 1

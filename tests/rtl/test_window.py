@@ -1,0 +1,208 @@
+"""qc_window against plain nested loops: order, row bookkeeping, stalls, resets and rate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from qcompiler.flows.bench import Beats, Bench, BenchResult
+from qcompiler.resources import RTL
+
+pytestmark = pytest.mark.sim
+
+STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Parameters of qc_window by their names in lower case."""
+
+    h: int
+    w: int
+    kh: int
+    kw: int
+    rows: int
+    sh: int = 1
+    sw: int = 1
+    dh: int = 1
+    dw: int = 1
+    groups: int = 1
+    words: int = 1
+    repeat: int = 1
+    width: int = 12
+
+    @property
+    def span(self) -> int:
+        return (self.kh - 1) * self.dh + 1
+
+    def build(self, folder: Path) -> Bench:
+        return Bench.build(
+            dut="qc_window",
+            sources=[RTL / "qc_window.v"],
+            parameters={name.upper(): value for name, value in asdict(self).items()},
+            inputs={"s_axis": self.width},
+            outputs={"m_axis": self.width},
+            build_dir=folder,
+        )
+
+    def data(self, frames: int, seed: int) -> npt.NDArray[np.int64]:
+        """Frames [frames, h, w, groups, words]; one is all zeros and one all ones."""
+        shape = (frames, self.h, self.w, self.groups, self.words)
+        values = np.random.default_rng(seed).integers(0, 1 << self.width, shape)
+        if frames > 3:
+            values[1] = 0
+            values[2] = (1 << self.width) - 1
+        return values
+
+    def windows(self, frame: npt.NDArray[np.int64]) -> list[int]:
+        """The beats that one frame becomes."""
+        beats = []
+        for oy in range((self.h - self.span) // self.sh + 1):
+            for ox in range((self.w - ((self.kw - 1) * self.dw + 1)) // self.sw + 1):
+                for g in range(self.groups):
+                    for _ in range(self.repeat):
+                        for kh in range(self.kh):
+                            for kw in range(self.kw):
+                                y = oy * self.sh + kh * self.dh
+                                x = ox * self.sw + kw * self.dw
+                                beats += [int(v) for v in frame[y, x, g]]
+        return beats
+
+
+def beats_in(values: npt.NDArray[np.int64], width: int) -> Beats:
+    return Beats.from_frames(values.reshape(len(values), -1, 1), width)
+
+
+def beats_out(window: Window, values: npt.NDArray[np.int64]) -> Beats:
+    frames = np.array([window.windows(frame) for frame in values])
+    return Beats.from_frames(frames[:, :, None], window.width)
+
+
+def check_all(window: Window, folder: Path, seed: int, frames: int = 6) -> None:
+    """Every stall pattern over several frames back to back, then resets in mid-frame."""
+    bench = window.build(folder)
+    values = window.data(frames, seed)
+    x, y = beats_in(values, window.width), beats_out(window, values)
+    for number, (source, sink) in enumerate(STALLS):
+        bench.check(
+            {"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed + number
+        )
+    for reset_at in (len(x) // frames // 2 + 1, len(x) // frames + len(y) // frames + 3):
+        for source, sink in ((0.0, 0.0), (0.0, 0.8)):
+            bench.check(
+                {"s_axis": x},
+                {"m_axis": y},
+                source_stall=source,
+                sink_stall=sink,
+                reset_at=reset_at,
+                seed=seed + reset_at,
+            )
+
+
+SETS = {
+    "groups-and-repeat": Window(7, 6, 3, 3, rows=4, groups=2, words=3, repeat=2),
+    "1x1-as-column": Window(35, 1, 1, 1, rows=2, words=3, repeat=2),
+    "whole-frame": Window(1, 49, 1, 49, rows=2),
+    "stride-over-kernel": Window(11, 11, 2, 2, rows=3, sh=3, sw=4, words=2),
+    "dilated-least-rows": Window(12, 11, 3, 2, rows=5, sh=2, sw=2, dh=2, dw=3, repeat=3),
+    "many-frames-held": Window(3, 5, 2, 3, rows=11, groups=3, words=2, repeat=3),
+    "leftovers": Window(9, 8, 3, 3, rows=5, sh=4, sw=3, groups=3),
+    "one-row-one-beat": Window(5, 1, 1, 1, rows=1, sh=1, width=1),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_windows(name: str, tmp_path: Path) -> None:
+    check_all(SETS[name], tmp_path, seed=list(SETS).index(name))
+
+
+def periods(result: BenchResult) -> set[int]:
+    """Cycles from one frame's last output beat to the next one's."""
+    return set(np.diff(result.frame_ends["m_axis"]).tolist())
+
+
+FULL_RATE = {
+    "3x3": Window(6, 5, 3, 3, rows=6, repeat=2, words=2),
+    "stride": Window(9, 7, 3, 3, rows=6, sh=2, sw=2, repeat=3),
+    "1x1": Window(15, 1, 1, 1, rows=2),
+    "pool": Window(8, 8, 2, 2, rows=4, sh=2, sw=2),
+    "whole": Window(4, 3, 4, 3, rows=8, groups=2),
+}
+
+
+@pytest.mark.parametrize("name", FULL_RATE)
+def test_no_bubble_with_twice_the_span(name: str, tmp_path: Path) -> None:
+    window = FULL_RATE[name]
+    bench = window.build(tmp_path)
+    values = window.data(8, seed=5)
+    y = beats_out(window, values)
+    r = bench.check({"s_axis": beats_in(values, window.width)}, {"m_axis": y})
+    assert periods(r) == {len(y) // len(values)}
+    # The first row of windows starts 3 cycles after its last input beat.
+    first = r.frame_starts["m_axis"][0] - r.frame_starts["s_axis"][0]
+    assert first == window.span * window.w * window.groups * window.words - 1 + 3
+
+
+def test_least_rows_take_turns(tmp_path: Path) -> None:
+    """With KSPAN rows a frame costs its output beats plus its input beats, and nothing more."""
+    window = Window(6, 5, 3, 3, rows=3)
+    values = window.data(6, seed=5)
+    x, y = beats_in(values, window.width), beats_out(window, values)
+    r = window.build(tmp_path).check({"s_axis": x}, {"m_axis": y})
+    assert periods(r) == {(len(x) + len(y)) // len(values)}
+
+
+def test_holds_exactly_its_rows(tmp_path: Path) -> None:
+    """With the sink stalled, ROWS whole rows go in, and unused rows cost no room."""
+    window = Window(5, 4, 2, 2, rows=4, sh=4, words=2)
+    values = window.data(6, seed=5)
+    r = window.build(tmp_path).run(
+        {"s_axis": beats_in(values, window.width)},
+        {"m_axis": beats_out(window, values)},
+        sink_stall=1.0,
+        watchdog=200,
+        expect_hang=True,
+    )
+    assert r.ok, r.explain()
+    # Of the 5 rows of a frame 2 are kept: two frames fit, and the rest of the second is swallowed.
+    assert r.accepted["s_axis"] == 2 * 5 * 4 * 2
+
+
+def draw(rng: np.random.Generator) -> Window:
+    """A random window, with the corners drawn often."""
+
+    def pick(*choices: int) -> int:
+        return int(rng.choice(choices))
+
+    window = Window(
+        h=1,
+        w=1,
+        kh=pick(1, 1, 2, 3, 4),
+        kw=pick(1, 1, 2, 3, 5),
+        rows=1,
+        sh=pick(1, 1, 2, 3, 5),
+        sw=pick(1, 1, 2, 3, 7),
+        dh=pick(1, 1, 2, 3),
+        dw=pick(1, 1, 2, 3),
+        groups=pick(1, 1, 2, 3),
+        words=pick(1, 1, 2, 3, 5),
+        repeat=pick(1, 1, 2, 5),
+        width=pick(1, 7, 12, 65),
+    )
+    span = window.span
+    return replace(
+        window,
+        h=span + pick(0, 0, 1, 2, 5, 7),
+        w=(window.kw - 1) * window.dw + 1 + pick(0, 0, 1, 4, 5),
+        rows=max(window.sh, span) + pick(0, 0, 1, span - 1, span, 9, 20),
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(40))
+def test_random_parameters(seed: int, tmp_path: Path) -> None:
+    check_all(draw(np.random.default_rng(seed)), tmp_path, seed, frames=5)
