@@ -1,4 +1,4 @@
-"""Simulates a whole generated design: its folder of Verilog and memories, in the harness of `bench`.
+"""Simulates a whole generated design: its Verilog and memories, in the harness of `bench`.
 
 The design folder holds the sources (*.v) and mem/; the simulation runs in a folder of its own where
 mem/ is a link to it.

@@ -137,7 +137,9 @@ def synthesize(
         f"select -module {top if flat else f'{top}_core'}",
         *([] if flat else [f"write_json -selected {folder}/core.json"]),
     ]
-    log, seconds = run_script("\n".join(commands) + "\n", cwd=build, folder=folder, progress=progress)
+    log, seconds = run_script(
+        "\n".join(commands) + "\n", cwd=build, folder=folder, progress=progress
+    )
     stat = json.loads((build / folder / "stat.json").read_text())
     modules = {
         name.removeprefix("\\"): _cells_by_type(module) for name, module in stat["modules"].items()

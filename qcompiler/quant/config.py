@@ -83,6 +83,15 @@ def _bits(
         )
 
 
+def parse_weights(text: str) -> tuple[int, dict[str, LayerBits]]:
+    """``4``, or the path of a layer table whose line ``default`` is the width of the others."""
+    if text.lstrip("-").isdigit():
+        return int(text), {}
+    layers = read_layer_table(Path(text))
+    default = layers.pop("default", LayerBits(8)).weights
+    return (8 if default is None else default), layers
+
+
 def read_layer_table(path: Path) -> dict[str, LayerBits]:
     """Read a YAML or JSON table ``layer: bits`` or ``layer: {weights: 4, activations: 8}``."""
     try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from qcompiler.arrays import check_inputs, read_inputs
 from qcompiler.errors import QCompilerError, VerificationError
@@ -19,51 +19,12 @@ from qcompiler.flows.layout import beats_of, place_of, raster, tensor_of, window
 from qcompiler.flows.results import BenchResult, Mismatch
 from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer
-from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.hardware import StreamType
-from qcompiler.ir.store import read_graph
 from qcompiler.progress import QUIET, Progress
 from qcompiler.reference.integer import IntegerReference
+from qcompiler.verbs.build import Build
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Build:
-    """A folder that ``compile`` wrote."""
-
-    folder: Path
-    manifest: dict[str, Any]
-    integer: Graph
-    hardware: Graph
-
-    @classmethod
-    def read(cls, folder: Path) -> Build:
-        hint = "compile a network with `qcompiler compile NET.qc -o FOLDER`"
-        path = folder / "manifest.json"
-        if not path.is_file():
-            raise QCompilerError("not a build folder (no manifest.json)", where=str(folder), hint=hint)
-        try:
-            manifest = json.loads(path.read_text())
-            manifest["top"], manifest["sources"], manifest["ports"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise QCompilerError(f"damaged manifest: {error}", where=str(path), hint=hint) from error
-        if missing := [s for s in manifest["sources"] if not (folder / s).is_file()]:
-            raise QCompilerError(f"{missing[0]} is missing", where=str(folder), hint=hint)
-        return cls(folder, manifest, read_graph(folder / "integer"), read_graph(folder / "hardware"))
-
-    def streams(self) -> dict[str, StreamType]:
-        """Every stream of the core by its wire, in the order of the data."""
-        found: dict[str, StreamType] = {}
-        values = [
-            Value(name, port)
-            for name in self.hardware
-            if not isinstance(self.hardware.op(name), hw.Sink)
-            for port in range(len(self.hardware.types(name)))
-        ]
-        for fact, value in zip(self.manifest["streams"], values, strict=True):
-            found[fact["wire"]] = self.hardware.type(value)
-        return found
 
 
 @dataclass(frozen=True)
@@ -173,7 +134,7 @@ def verify(
     progress.end()
     captured = _captured(build, results[0])
     _check_port(build, captured, trace)
-    outputs = reference.decode(_tensor(captured[:samples]))
+    outputs = reference.decode(torch.from_numpy(captured[:samples]))
     return Verified(
         frames=len(codes),
         streams=len(streams),
@@ -298,12 +259,6 @@ def _check_port(build: Build, got: Array, trace: dict[str, Array]) -> None:
             f"reference {want[n, c, y, x]}",
             where=build.manifest["top"],
         )
-
-
-def _tensor(codes: Array) -> Any:
-    import torch
-
-    return torch.from_numpy(codes)
 
 
 def _interval(result: BenchResult) -> int:

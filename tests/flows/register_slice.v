@@ -1,4 +1,5 @@
-// register_slice: one register on data and valid, ready passes through. FAULT breaks it in one way.
+// register_slice: one register on data and valid, ready passes through. The number in mem/fault.hex
+// breaks it in one way, so that one build serves all tests:
 //
 //   0 none    1 takes a beat while it is full (drops one)    2 data moves while stalled
 //   3 valid is withdrawn while stalled    4 stops after 50 beats    5 survives reset
@@ -7,8 +8,7 @@
 `default_nettype none
 
 module register_slice #(
-    parameter WIDTH = 8,
-    parameter FAULT = 0
+    parameter WIDTH = 8
 ) (
     input  wire             clk,
     input  wire             rst,
@@ -22,6 +22,10 @@ module register_slice #(
     output wire             m_axis_tlast
 );
 
+    reg [3:0] fault [0:0];
+    initial $readmemh("mem/fault.hex", fault);
+    wire [3:0] f = fault[0];
+
     reg [WIDTH-1:0] data_q;
     reg             last_q;
     reg             valid_q;
@@ -29,13 +33,13 @@ module register_slice #(
     reg             flip_q;
     reg             again_q;
 
-    wire stuck = FAULT == 4 && count_q == 6'd50;
-    wire again = FAULT == 7 && count_q == 6'd20 && !again_q;
+    wire stuck = f == 4'd4 && count_q == 6'd50;
+    wire again = f == 4'd7 && count_q == 6'd20 && !again_q;
 
-    assign s_axis_tready = (!valid_q || m_axis_tready || FAULT == 1) && !stuck && !again;
-    assign m_axis_tdata  = data_q ^ {{(WIDTH - 1){1'b0}}, FAULT == 2 && flip_q};
-    assign m_axis_tvalid = valid_q && !(FAULT == 3 && flip_q);
-    assign m_axis_tlast  = last_q && FAULT != 6;
+    assign s_axis_tready = (!valid_q || m_axis_tready || f == 4'd1) && !stuck && !again;
+    assign m_axis_tdata  = data_q ^ {{(WIDTH - 1){1'b0}}, f == 4'd2 && flip_q};
+    assign m_axis_tvalid = valid_q && !(f == 4'd3 && flip_q);
+    assign m_axis_tlast  = last_q && f != 4'd6;
 
     always @(posedge clk) begin
         flip_q <= m_axis_tvalid && !m_axis_tready;
@@ -47,7 +51,7 @@ module register_slice #(
             valid_q <= 1'b1;
             count_q <= count_q + 6'd1;
         end
-        if (rst && !(FAULT == 5 && count_q != 6'd0)) begin
+        if (rst && !(f == 4'd5 && count_q != 6'd0)) begin
             valid_q <= 1'b0;
             flip_q  <= 1'b0;
             again_q <= 1'b0;

@@ -21,9 +21,7 @@ POOLS = 7  # of a frame
     [
         (3, 4, True, 4, 6),  # the tightest OUT_BITS
         (2, 5, False, 9, 9),
-        (2, 8, True, 1, 8),
         (1, 3, False, 1, 7),
-        (4, 1, True, 3, 3),
         (3, 6, True, 5, 13),  # wider than needed: sign bits
     ],
 )
@@ -52,10 +50,12 @@ def test_sum(
     values[2] = rng.choice([low, high], values[2].shape)
     x = Beats.from_frames(values.reshape(40, POOLS * count, lanes), bits)
     y = Beats.from_frames(values.sum(axis=2), out_bits)
-    for seed, (source, sink) in enumerate(STALLS):
+    runs = [
         bench.check({"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed)
-    for reset_at in (count + 1, 30, 31):
+        for seed, (source, sink) in enumerate(STALLS)
+    ]
+    for reset_at in (count + 1, 30):
         bench.check({"s_axis": x}, {"m_axis": y}, reset_at=reset_at, sink_stall=0.3, seed=reset_at)
-    r = bench.check({"s_axis": x}, {"m_axis": y})
+    r = runs[0]
     assert set(np.diff(r.frame_ends["m_axis"])) == {POOLS * count}  # full rate
     assert r.frame_ends["m_axis"][0] - r.frame_ends["s_axis"][0] == 1

@@ -38,6 +38,7 @@ class Case:
         ).astype(object)
         if self.count:
             thresholds[0, -1] = 1 << 80  # never, by far
+            thresholds[-1] = np.minimum(thresholds[-1], self.in_hi + 1)
             thresholds[-1, -1] = self.in_hi + 1  # never, by one
             thresholds[self.channels // 2, 0] = -(1 << 80)
         if self.table == "count":

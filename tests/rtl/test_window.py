@@ -39,6 +39,11 @@ class Window:
     def span(self) -> int:
         return (self.kh - 1) * self.dh + 1
 
+    @property
+    def row(self) -> int:
+        """Beats of an input row."""
+        return self.w * self.groups * self.words
+
     def build(self, folder: Path) -> Bench:
         return Bench.build(
             dut="qc_window",
@@ -82,94 +87,75 @@ def beats_out(window: Window, values: npt.NDArray[np.int64]) -> Beats:
     return Beats.from_frames(frames[:, :, None], window.width)
 
 
-def check_all(window: Window, folder: Path, seed: int, frames: int = 6) -> None:
-    """Every stall pattern over several frames back to back, then resets in mid-frame."""
+def check_all(window: Window, folder: Path, seed: int, frames: int = 6) -> BenchResult:
+    """Every stall pattern over several frames back to back, then resets in mid-frame.
+
+    Returns:
+        The run without stalls.
+    """
     bench = window.build(folder)
     values = window.data(frames, seed)
     x, y = beats_in(values, window.width), beats_out(window, values)
-    for number, (source, sink) in enumerate(STALLS):
+    runs = [
         bench.check(
             {"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed + number
         )
-    for reset_at in (len(x) // frames // 2 + 1, len(x) // frames + len(y) // frames + 3):
-        for source, sink in ((0.0, 0.0), (0.0, 0.8)):
-            bench.check(
-                {"s_axis": x},
-                {"m_axis": y},
-                source_stall=source,
-                sink_stall=sink,
-                reset_at=reset_at,
-                seed=seed + reset_at,
-            )
+        for number, (source, sink) in enumerate(STALLS)
+    ]
+    for reset_at, sink in (
+        (len(x) // frames // 2 + 1, 0.0),
+        (len(x) // frames + len(y) // frames + 3, 0.8),
+    ):
+        bench.check({"s_axis": x}, {"m_axis": y}, sink_stall=sink, reset_at=reset_at, seed=seed)
+    shut = bench.run({"s_axis": x}, {"m_axis": y}, sink_stall=1.0, watchdog=500, expect_hang=True)
+    assert shut.ok, shut.explain()
+    assert shut.accepted["s_axis"] == rows_taken(window, frames) * window.row
+    return runs[0]
+
+
+def rows_taken(window: Window, frames: int) -> int:
+    """Rows that go in while nothing comes out: ROWS that are used, and unused ones between."""
+    used = {
+        oy * window.sh + i
+        for oy in range((window.h - window.span) // window.sh + 1)
+        for i in range(window.span)
+    }
+    kept = 0
+    for row in range(frames * window.h):
+        if row % window.h in used:
+            if kept == window.rows:
+                return row
+            kept += 1
+    return frames * window.h
 
 
 SETS = {
-    "groups-and-repeat": Window(7, 6, 3, 3, rows=4, groups=2, words=3, repeat=2),
-    "1x1-as-column": Window(35, 1, 1, 1, rows=2, words=3, repeat=2),
+    "groups-and-repeat": Window(7, 6, 3, 3, rows=6, groups=2, words=3, repeat=2),
+    "1x1-as-column": Window(35, 1, 1, 1, rows=2, words=3),
     "whole-frame": Window(1, 49, 1, 49, rows=2),
     "stride-over-kernel": Window(11, 11, 2, 2, rows=3, sh=3, sw=4, words=2),
     "dilated-least-rows": Window(12, 11, 3, 2, rows=5, sh=2, sw=2, dh=2, dw=3, repeat=3),
     "many-frames-held": Window(3, 5, 2, 3, rows=11, groups=3, words=2, repeat=3),
     "leftovers": Window(9, 8, 3, 3, rows=5, sh=4, sw=3, groups=3),
-    "one-row-one-beat": Window(5, 1, 1, 1, rows=1, sh=1, width=1),
+    "one-row-one-beat": Window(5, 1, 1, 1, rows=1, width=1),
 }
+NO_BUBBLE = {"groups-and-repeat", "1x1-as-column", "whole-frame", "many-frames-held"}
+TAKE_TURNS = {"dilated-least-rows"}
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_windows(name: str, tmp_path: Path) -> None:
-    check_all(SETS[name], tmp_path, seed=list(SETS).index(name))
-
-
-def periods(result: BenchResult) -> set[int]:
-    """Cycles from one frame's last output beat to the next one's."""
-    return set(np.diff(result.frame_ends["m_axis"]).tolist())
-
-
-FULL_RATE = {
-    "3x3": Window(6, 5, 3, 3, rows=6, repeat=2, words=2),
-    "stride": Window(9, 7, 3, 3, rows=6, sh=2, sw=2, repeat=3),
-    "1x1": Window(15, 1, 1, 1, rows=2),
-    "pool": Window(8, 8, 2, 2, rows=4, sh=2, sw=2),
-    "whole": Window(4, 3, 4, 3, rows=8, groups=2),
-}
-
-
-@pytest.mark.parametrize("name", FULL_RATE)
-def test_no_bubble_with_twice_the_span(name: str, tmp_path: Path) -> None:
-    window = FULL_RATE[name]
-    bench = window.build(tmp_path)
-    values = window.data(8, seed=5)
-    y = beats_out(window, values)
-    r = bench.check({"s_axis": beats_in(values, window.width)}, {"m_axis": y})
-    assert periods(r) == {len(y) // len(values)}
+    window = SETS[name]
+    r = check_all(window, tmp_path, seed=list(SETS).index(name))
     # The first row of windows starts 3 cycles after its last input beat.
     first = r.frame_starts["m_axis"][0] - r.frame_starts["s_axis"][0]
-    assert first == window.span * window.w * window.groups * window.words - 1 + 3
-
-
-def test_least_rows_take_turns(tmp_path: Path) -> None:
-    """With KSPAN rows a frame costs its output beats plus its input beats, and nothing more."""
-    window = Window(6, 5, 3, 3, rows=3)
-    values = window.data(6, seed=5)
-    x, y = beats_in(values, window.width), beats_out(window, values)
-    r = window.build(tmp_path).check({"s_axis": x}, {"m_axis": y})
-    assert periods(r) == {(len(x) + len(y)) // len(values)}
-
-
-def test_holds_exactly_its_rows(tmp_path: Path) -> None:
-    """With the sink stalled, ROWS whole rows go in, and unused rows cost no room."""
-    window = Window(5, 4, 2, 2, rows=4, sh=4, words=2)
-    values = window.data(6, seed=5)
-    r = window.build(tmp_path).run(
-        {"s_axis": beats_in(values, window.width)},
-        {"m_axis": beats_out(window, values)},
-        sink_stall=1.0,
-        watchdog=200,
-        expect_hang=True,
-    )
-    assert r.ok, r.explain()
-    # Of the 5 rows of a frame 2 are kept: two frames fit, and the rest of the second is swallowed.
-    assert r.accepted["s_axis"] == 2 * 5 * 4 * 2
+    assert first == window.span * window.row - 1 + 3
+    periods = set(np.diff(r.frame_ends["m_axis"]).tolist())
+    beats = len(window.windows(window.data(1, 0)[0]))
+    if name in NO_BUBBLE:
+        assert periods == {beats}
+    if name in TAKE_TURNS:  # a cycle for each beat in (but of the unused last row) and out
+        assert periods == {beats + (window.h - 1) * window.row}
 
 
 def draw(rng: np.random.Generator) -> Window:

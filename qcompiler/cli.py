@@ -1,0 +1,244 @@
+"""The command line: parse, call the library, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from qcompiler import __version__
+from qcompiler.errors import QCompilerError
+from qcompiler.report.progress import Bars
+
+EPILOG = "Start with `qcompiler demo`: it runs every step on real data and says what it did."
+
+
+app = typer.Typer(
+    help="Compile a trained network into accelerator Verilog that is verified bit by bit.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+out = Console(soft_wrap=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"qcompiler {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def quantize(
+    model: Annotated[Path, typer.Argument(help="Network that `torch.export.save` wrote (.pt2).")],
+    calibration: Annotated[
+        Path, typer.Option(help="Inputs as the network takes them, float (N, ...), .npz or .npy.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the quantized graph.")],
+    weights: Annotated[
+        str, typer.Option(help="Weight bits, 1 to 8, or a YAML/JSON table `layer: bits`.")
+    ] = "8",
+    activations: Annotated[int, typer.Option(help="Bits of the codes between layers, 1 to 8.")] = 8,
+    input_bits: Annotated[int, typer.Option(help="Bits of the network input, 1 to 8.")] = 8,
+    output_bits: Annotated[int, typer.Option(help="Bits of the network output, 2 to 16.")] = 12,
+    residual_bits: Annotated[
+        int, typer.Option(help="Least bits of a branch that only feeds an addition.")
+    ] = 8,
+    method: Annotated[str, typer.Option(help="How ranges are taken: max-abs or percentile.")] = "max-abs",
+    percentile: Annotated[float, typer.Option(help="For --method percentile.")] = 99.99,
+) -> None:
+    """Quantize a trained network, from a calibration set.
+
+    A table gives widths layer by layer, e.g. `conv1: 8` or `conv2: {weights: 4, activations: 6}`;
+    the line `default: 4` sets the others.
+    """
+    from qcompiler.quant.config import QuantConfig, parse_weights
+    from qcompiler.report.tables import layer_table
+    from qcompiler.verbs.quantize import quantize as run
+
+    bits, layers = parse_weights(weights)
+    config = QuantConfig(
+        bits, activations, input_bits, output_bits, residual_bits, method, percentile, layers
+    )
+    with Bars() as bars:
+        result = run(model, calibration, config, out=output, progress=bars)
+    out.print(layer_table(result))
+    out.print(
+        f"integer against float network on the calibration set: {result.signal_to_noise_db:.1f} dB, "
+        f"same top-1 on {100 * result.agreement:.1f} %"
+    )
+    out.print(f"wrote {output} (compile it with: qcompiler compile {output} -o build/)")
+
+
+@app.command()
+def compile(
+    network: Annotated[Path, typer.Argument(help="Folder that `qcompiler quantize` wrote.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the Verilog.")],
+    target: Annotated[str, typer.Option(help="Device, e.g. ecp5-85k or xc7a100t.")] = "ecp5-85k",
+    fps: Annotated[float | None, typer.Option(help="Frames per second to reach.")] = None,
+    lut: Annotated[
+        int | None, typer.Option(help="LUT budget instead of --fps. Neither: half of the device.")
+    ] = None,
+    clock: Annotated[float | None, typer.Option(help="Clock in MHz; the device's usual one.")] = None,
+    requant: Annotated[
+        str, typer.Option(help="auto, exact (step tables only) or scale (multipliers).")
+    ] = "auto",
+    top: Annotated[str, typer.Option(help="Name of the top module.")] = "qc_top",
+    dump_after: Annotated[
+        list[str] | None, typer.Option(help="Print the graph after this pass (`all`: every pass).")
+    ] = None,
+) -> None:
+    """Compile a quantized network to Verilog, memories, a manifest and a cost table."""
+    from qcompiler.report.tables import cost_table, folding_table, summary
+    from qcompiler.verbs.compile import Target
+    from qcompiler.verbs.compile import compile as run
+
+    wanted = set(dump_after or ())
+    seen: list[str] = []
+
+    def after(name: str, graph: object) -> None:
+        seen.append(name)
+        if wanted & {name, "all"}:
+            print(f"# after {name}\n{graph}\n")
+
+    with Bars() as bars:
+        goal = Target(target, fps, lut, clock, requant, top)
+        result = run(network, goal, out=output, after=after, progress=bars)
+    if unknown := wanted - {"all", *seen}:
+        out.print(f"no pass is called {', '.join(sorted(unknown))}; the passes are {', '.join(seen)}")
+    out.print(folding_table(result))
+    out.print(cost_table(result.report))
+    for line in summary(result.report, result.clock_mhz):
+        out.print(line)
+    out.print(f"bound by {result.limit}")
+    differ = sum(r.differences for r in result.requantizers)
+    values = sum(r.domain for r in result.requantizers)
+    out.print(
+        f"requantizers: {differ:,} of {values:,} accumulator values give another code than exact rounding"
+    )
+    out.print(f"wrote {output} (check it with: qcompiler verify {output} --inputs images.npz)")
+
+
+@app.command()
+def verify(
+    build: Annotated[Path, typer.Argument(help="Folder that `qcompiler compile` wrote.")],
+    inputs: Annotated[
+        Path | None, typer.Option(help="Inputs as the network takes them, .npz or .npy.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(help="Use only the first so many inputs.")] = None,
+    random: Annotated[int, typer.Option(help="Frames of random codes to add.")] = 0,
+    stall: Annotated[
+        float, typer.Option(help="Share of cycles stalled: a run with a slow source, one with a slow sink.")
+    ] = 0.0,
+    extremes: Annotated[bool, typer.Option(help="Add a frame of all least, one of all largest codes.")] = True,
+    reset: Annotated[bool, typer.Option(help="Add a run with a reset in mid-frame.")] = False,
+    waves: Annotated[bool, typer.Option(help="Leave a VCD waveform of the frame that fails.")] = False,
+    seed: Annotated[int, typer.Option(help="Of stalls and random frames.")] = 1,
+) -> None:
+    """Simulate with cocotb and Verilator; every stream must equal the integer reference.
+
+    On a difference it names the first node, frame, pixel and channel, and both values.
+    """
+    from qcompiler.arrays import read_inputs
+    from qcompiler.verbs.verify import lopsided
+    from qcompiler.verbs.verify import verify as run
+
+    if not 0 <= stall < 1:
+        raise QCompilerError(f"--stall {stall} is outside [0, 1)")
+    samples = None if inputs is None else read_inputs(inputs)[:frames]
+    with Bars() as bars:
+        result = run(
+            build,
+            samples,
+            stalls=lopsided(stall),
+            extremes=extremes,
+            random_frames=random,
+            reset=reset,
+            waves=waves,
+            seed=seed,
+            progress=bars,
+        )
+    speed = result.cycles / result.seconds / 1000 if result.seconds else 0
+    out.print(
+        f"bit-exact: {result.frames} frames, {result.streams} streams, {result.beats:,} beats compared, "
+        "0 differences"
+    )
+    out.print(
+        f"{result.cycles_per_frame:,} cycles a frame, latency {result.latency:,} cycles; "
+        f"simulated {result.cycles:,} cycles in {result.seconds:.1f} s ({speed:,.0f} kcycles/s)"
+    )
+
+
+@app.command()
+def estimate(
+    build: Annotated[Path, typer.Argument(help="Folder that `qcompiler compile` wrote.")],
+    target: Annotated[str | None, typer.Option(help="Another device than it was compiled for.")] = None,
+) -> None:
+    """Estimate LUT, FF, BRAM, DSP, cycles and latency, module by module; no tool is run."""
+    from qcompiler.report.tables import cost_table, summary
+    from qcompiler.verbs.build import Build
+    from qcompiler.verbs.estimate import estimate as run
+
+    folder = Build.read(build)
+    report = run(folder, target)
+    out.print(cost_table(report))
+    for line in summary(report, float(folder.manifest["target"]["clock_mhz"])):
+        out.print(line)
+
+
+@app.command()
+def synth(
+    build: Annotated[Path, typer.Argument(help="Folder that `qcompiler compile` wrote.")],
+    target: Annotated[str | None, typer.Option(help="Another device than it was compiled for.")] = None,
+) -> None:
+    """Synthesize with Yosys: real figures beside the estimate."""
+    from qcompiler.report.tables import cost_table
+    from qcompiler.verbs.build import Build
+    from qcompiler.verbs.estimate import estimate as run_estimate
+    from qcompiler.verbs.synth import synth as run
+
+    folder = Build.read(build)
+    with Bars() as bars:
+        result = run(folder, target, progress=bars)
+    out.print(cost_table(run_estimate(folder, target), result))
+    out.print(f"Yosys took {result.seconds:.0f} s; log: {result.log}")
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for all results.")] = Path("demo"),
+    images: Annotated[int, typer.Option(help="Held-out images to simulate.")] = 20,
+) -> None:
+    """Train, quantize, compile and verify a small network on handwritten digits, in minutes."""
+    from qcompiler.report.demo import print_demo
+    from qcompiler.verbs.demo import demo as run
+
+    with Bars() as bars:
+        result = run(output, images=images, progress=bars)
+    print_demo(result, out)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0, 2 for a user's mistake; a bug keeps its traceback (1)."""
+    try:
+        app(args=arguments, prog_name="qcompiler")
+    except QCompilerError as error:
+        print(f"qcompiler: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("qcompiler: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,113 @@
+"""What the commands print: rich tables of the library's results."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from qcompiler.estimate.cost import Cost
+from qcompiler.estimate.report import Report
+from qcompiler.flows.synth import Cells, SynthReport
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.graph import Graph
+from qcompiler.verbs.compile import Compiled
+from qcompiler.verbs.quantize import Quantized
+
+RIGHT = "right"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    for k, column in enumerate(columns):
+        table.add_column(column, justify="left" if k == 0 else RIGHT, no_wrap=True)
+    return table
+
+
+def layer_table(result: Quantized) -> Table:
+    """Widths of each layer."""
+    table = _table("Layers", "layer", "weights", "weight bits", "input bits")
+    for row in result.layers:
+        table.add_row(row.layer, f"{row.parameters:,}", str(row.weight_bits), str(row.input_bits))
+    return table
+
+
+def folding_table(result: Compiled) -> Table:
+    """How each array is folded."""
+    table = _table("Folding", "array", "PE", "SIMD", "planes", "live planes", "cycles/frame")
+    for name in result.hardware.find(hw.BitSerialArray):
+        op = result.hardware.op(name)
+        table.add_row(
+            name, str(op.pe), str(op.simd), str(op.planes), str(len(op.signs)), f"{op.rate:,}"
+        )
+    return table
+
+
+def layer_costs(graph: Graph, report: Report) -> dict[str, tuple[Cost, int]]:
+    """Cost and most cycles of each layer, its line buffer, adapters and requantizer included."""
+    owner = {name: _owner(graph, name) for name in graph}
+    costs: dict[str, tuple[Cost, int]] = {}
+    for row in report.rows:
+        cost, cycles = costs.get(owner[row.node], (Cost(), 0))
+        costs[owner[row.node]] = (cost + row.cost, max(cycles, row.cycles))
+    return {name: entry for name, entry in costs.items() if str(entry[0]) != str(Cost())}
+
+
+def _owner(graph: Graph, name: str) -> str:
+    """The layer that a module serves: requantizers the one before, what prepares data the one behind."""
+    op = graph.op(name)
+    if isinstance(op, hw.Threshold | hw.Scale | hw.Fork):
+        return _owner(graph, graph.inputs(name)[0].node)
+    if isinstance(op, hw.Adapter | hw.Window | hw.Pad | hw.Slice | hw.ChannelPad | hw.Fifo):
+        user = graph.users(name)[0][0]
+        if isinstance(graph.op(user), hw.Threshold | hw.Scale):
+            return _owner(graph, graph.inputs(name)[0].node)
+        return name if isinstance(graph.op(user), hw.Sink | hw.Fork) else _owner(graph, user)
+    return name
+
+
+def layer_cost_table(graph: Graph, report: Report) -> Table:
+    """Resources of each layer."""
+    head = ("layer", "cycles/frame", "LUT", "FF", "BRAM", "DSP")
+    table = _table(f"Estimate for {report.device.name}, by layer", *head)
+    for name, (cost, cycles) in layer_costs(graph, report).items():
+        table.add_row(name, f"{cycles:,}", *_figures(cost, None))
+    table.add_section()
+    table.add_row("total", f"{report.cycles:,}", *_figures(report.total, None))
+    return table
+
+
+def cost_table(report: Report, synth: SynthReport | None = None) -> Table:
+    """Resources of each module; with ``synth`` the real figures beside the estimate."""
+    head = ["module", "op", "cycles/frame"]
+    for what in ("LUT", "FF", "BRAM", "DSP"):
+        head += [what, f"{what} Yosys"] if synth else [what]
+    table = _table(f"Estimate for {report.device.name}", *head)
+    for row in report.rows:
+        cells = synth.nodes.get(row.node, Cells()) if synth else None
+        table.add_row(row.node, row.kind, f"{row.cycles:,}", *_figures(row.cost, cells))
+    table.add_section()
+    table.add_row(
+        "total", "", f"{report.cycles:,}", *_figures(report.total, synth.total if synth else None)
+    )
+    return table
+
+
+def _figures(cost: Cost, cells: Cells | None) -> list[str]:
+    estimated = [f"{cost.lut:.0f}", f"{cost.ff:.0f}", str(cost.bram), str(cost.dsp)]
+    if cells is None:
+        return estimated
+    real = [str(cells.lut), str(cells.ff), str(cells.bram), str(cells.dsp)]
+    return [text for pair in zip(estimated, real, strict=True) for text in pair]
+
+
+def summary(report: Report, clock_mhz: float) -> list[str]:
+    """Rate, latency and what of the device is used, one line each."""
+    used = ", ".join(f"{share:.0f} % {name}" for name, share in report.utilization.items())
+    lines = [
+        f"{report.cycles:,} cycles a frame = {report.frames_per_second(clock_mhz):,.0f} frames/s "
+        f"at {clock_mhz:g} MHz; slowest module: {report.bottleneck}",
+        f"latency about {report.latency:,} cycles = {report.latency_seconds(clock_mhz) * 1e6:,.0f} µs",
+        f"{report.device.name}: {used}",
+    ]
+    if not report.fits:
+        lines.append(f"does NOT fit: {'; '.join(report.shortfalls)}")
+    return lines
