@@ -16,6 +16,9 @@ from qcompiler.errors import QCompilerError
 _HOW = "save it with torch.export.save(torch.export.export(model.eval(), (example,)), 'model.pt2')"
 _LEGACY = "serialized_exported_program.json"  # how torch 2.6 and 2.7 wrote it
 
+# what tensors, containers and numbers leave in a pickle, as "module name"
+_PLAIN = ("torch ", "torch._", "collections ", "numpy", "__builtin__ ", "builtins ", "_codecs ")
+
 
 def check_archive(path: Path) -> None:
     """Raise QCompilerError unless ``path`` is a pt2 archive that loads without running its code."""
@@ -60,11 +63,9 @@ def _check_kind(archive: zipfile.ZipFile, where: str) -> None:
 def _pickle_kind(content: bytes) -> str:
     """What torch.save put into ``data.pkl``, read from its opcodes without unpickling."""
     names = [str(arg) for op, arg, _ in pickletools.genops(content) if op.name == "GLOBAL"]
-    models = [name for name in names if not name.startswith(("torch ", "torch._", "collections "))]
-    if any(name.startswith("torch.nn.modules.") for name in names) and models:
-        own = [name for name in models if "torch" not in name and "builtin" not in name]
-        name = (own or models)[0].replace(" ", ".")
-        return f"this is a pickled module ({name}) written by torch.save, which is not loaded"
+    if models := [name for name in names if not name.startswith(_PLAIN)]:
+        name = models[0].replace(" ", ".")
+        return f"this is a pickled object ({name}) written by torch.save, which is not loaded"
     return "this is a state dict or another pickle written by torch.save: it has no network in it"
 
 

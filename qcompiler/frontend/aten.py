@@ -83,9 +83,10 @@ def batch_norm(call: Call) -> Bound:
     if call.args.get("training"):
         raise TrainingMode
     mean = call.weight("running_mean").astype(np.float64)
-    deviation = np.sqrt(call.weight("running_var").astype(np.float64) + float(call["eps"]))
-    if not (deviation > 0).all():
+    variance = call.weight("running_var").astype(np.float64) + float(call["eps"])
+    if not (variance > 0).all():
         raise Refusal("has a running variance that is zero or negative, with eps added")
+    deviation = np.sqrt(variance)
     gamma, beta = call.array("weight"), call.array("bias")
     scale = (1.0 if gamma is None else gamma.astype(np.float64)) / deviation
     shift = (0.0 if beta is None else beta.astype(np.float64)) - mean * scale

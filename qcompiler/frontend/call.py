@@ -50,14 +50,16 @@ class Call:
     Args:
         node: The traced call.
         args: Arguments by schema name, defaults filled in; tensors are Bound or Const.
-        shape: torch's shape of the (first) result, without the batch axis.
     """
 
-    def __init__(
-        self, importer: Importer, node: fx.Node, args: dict[str, Any], shape: Shape
-    ) -> None:
-        self.importer, self.node, self.args, self.shape = importer, node, args, shape
+    def __init__(self, importer: Importer, node: fx.Node, args: dict[str, Any]) -> None:
+        self.importer, self.node, self.args = importer, node, args
         self.graph = importer.graph
+
+    @property
+    def shape(self) -> Shape:
+        """torch's shape of the (first) result, without the batch axis."""
+        return self.importer.shape(self.node)
 
     def __getitem__(self, name: str) -> Any:
         return self.args[name]

@@ -174,7 +174,7 @@ class Importer:
         if node.target._schema.is_mutable and constant:
             raise Refusal(f"writes to {self._name(tensors[0])!r} while the model runs")
         if all(arg in self.bound for arg in tensors):
-            call = Call(self, node, self._arguments(node), self._shape(node))
+            call = Call(self, node, self._arguments(node))
             self._bind(node, converter(call), call.shape)
         elif trains(node):  # cannot be converted, but tells why the model cannot
             raise TrainingMode
@@ -246,7 +246,8 @@ class Importer:
             values[arg.name] = map_nodes(given, held)
         return values
 
-    def _shape(self, node: fx.Node) -> Shape:
+    def shape(self, node: fx.Node) -> Shape:
+        """torch's shape of a call's (first) result, without the batch axis."""
         fake = node.meta["val"]
         fake = fake[0] if isinstance(fake, list | tuple) else fake
         shape = tuple(fake.shape)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -64,7 +65,7 @@ def train_digits(
     in eval mode; torch's global random state is left as it was.
     """
     data = digits_data()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(seed)
         model = DigitsNet()
         optimizer = torch.optim.Adam(model.parameters())
@@ -75,6 +76,17 @@ def train_digits(
             if progress is not None:
                 progress(epoch + 1, epochs, loss)
     return model.eval(), data
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Tensors this small gain nothing from threads, and sums then have one order everywhere."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _epoch(

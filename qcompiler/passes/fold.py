@@ -87,7 +87,7 @@ class FoldingSpace:
         values: dict[str, Value] = {}
         picks = {n: cheapest(front, limit(n)) or front[-1] for n, front in self.arrays.items()}
         for name in self.graph:
-            op = self._folded(name, limit(name), picks)
+            op = self._folded(name, limit, picks)
             lanes = getattr(op, "lanes", None)
             inputs = [values[v.node] for v in self.graph.inputs(name)]
             if lanes is not None and not isinstance(op, hw.Source | hw.Reduce):
@@ -122,7 +122,7 @@ class FoldingSpace:
         fastest = self.balanced(low)
         return fastest if price(fastest) <= budget else best
 
-    def _folded(self, name: str, cycles: int, picks: dict[str, Folding]) -> Any:
+    def _folded(self, name: str, limit: Callable[[str], int], picks: dict[str, Folding]) -> Any:
         op = self.graph.op(name)
         if isinstance(op, hw.BitSerialArray):
             return _apply(op, picks[name])
@@ -131,9 +131,9 @@ class FoldingSpace:
             if user in picks:
                 array = _apply(self.graph.op(user), picks[user])
                 return replace(op, lanes=array.simd, repeat=array.repeat)
-            lanes = self._lanes(user, cycles)
+            lanes = self._lanes(user, limit(user))
             return replace(op, lanes=lanes, groups=self.graph.type(name).shape[0] // lanes)
-        return replace(op, lanes=self._lanes(name, cycles))
+        return replace(op, lanes=self._lanes(name, limit(name)))
 
 
 def _apply(op: hw.BitSerialArray, folding: Folding) -> hw.BitSerialArray:

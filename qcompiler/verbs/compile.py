@@ -85,6 +85,12 @@ class Compiled:
     limit: str
     clock_mhz: float
 
+    @classmethod
+    def of(cls, integer: Graph, hardware: Graph, chip: Device) -> Compiled:
+        """A result for a graph that was folded by hand."""
+        report = estimate_graph(hardware, chip)
+        return cls(integer, hardware, report, [], "the folding given", chip.clock_mhz)
+
 
 def compile(
     network: Path | Graph,
@@ -121,7 +127,7 @@ def compile(
     progress.advance()
     lowered = run_passes(integer, TO_HARDWARE[-1:], after=after)
     clock = target.clock_mhz or chip.clock_mhz
-    space = FoldingSpace(lowered, _lut_model(chip))
+    space = FoldingSpace(lowered, lut_model(chip))
     progress.advance()
     folded, limit = _solve(space, target, chip, clock)
     if after is not None:
@@ -131,12 +137,14 @@ def compile(
     progress.advance()
     result = Compiled(integer, hardware, report, integerize.reports, limit, clock)
     if out is not None:
-        _write(result, target, chip, out)
+        write_build(result, target, chip, out)
     progress.end()
     return result
 
 
-def _lut_model(chip: Device) -> Callable[[hw.BitSerialArray, hw.StreamType], LutModel]:
+def lut_model(chip: Device) -> Callable[[hw.BitSerialArray, hw.StreamType], LutModel]:
+    """What an array's foldings cost on a device."""
+
     def of(op: hw.BitSerialArray, x: hw.StreamType) -> LutModel:
         def lut(pe: int, simd: int, planes: int) -> float:
             return array_lut(pe, simd, planes, x.elem.bits, op.acc.bits, chip.family)
@@ -183,7 +191,8 @@ def _solve(space: FoldingSpace, target: Target, chip: Device, clock: float) -> t
     return folded, f"the budget of {budget} LUT; slowest module: {name}, {cycles} cycles"
 
 
-def _write(result: Compiled, target: Target, chip: Device, out: Path) -> None:
+def write_build(result: Compiled, target: Target, chip: Device, out: Path) -> None:
+    """Write the build folder, whole or not at all."""
     design = make_design(result.hardware, target.top)
     name, cycles = bottleneck(result.hardware)
     manifest: dict[str, Any] = {

@@ -32,9 +32,8 @@ MIXED = QuantConfig(
     input_bits=8,
     layers={
         "conv1": LayerBits(weights=8, activations=6),
-        "block_conv2": LayerBits(weights=3),
         "block_project": LayerBits(weights=6),
-        "conv2": LayerBits(weights=2),
+        "conv2": LayerBits(weights=3),
         "fc": LayerBits(weights=8),
     },
 )

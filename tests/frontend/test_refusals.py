@@ -24,9 +24,12 @@ class Calls(nn.Module):
         self.bias = nn.Parameter(torch.ones(4, 8, 8))
 
     def forward(self, x: Tensor) -> object:
-        return (
-            self.function(x) if self.function.__code__.co_argcount == 1 else self.function(x, self)
-        )
+        takes_module = getattr(self.function, "__name__", "") == "with_module"
+        return self.function(x, self) if takes_module else self.function(x)
+
+
+def with_module(x: Tensor, module: Calls) -> Tensor:
+    return x + module.bias
 
 
 def refusal(module: nn.Module, *shape: int, eval: bool = True) -> QCompilerError:
@@ -42,7 +45,7 @@ REFUSED: dict[str, tuple[Callable[..., object], str]] = {
     "split": (lambda x: x.split(2, 1)[0], "aten.split.Tensor is not supported"),
     "permute": (lambda x: x.permute(0, 1, 3, 2), "aten.permute.default is not supported"),
     "slice of channels": (lambda x: x[:, 1:], "slices channels or features (1 to 4 of 4)"),
-    "slice of the batch": (lambda x: x[:1] + x[1:], "slices the batch"),
+    "slice of the batch": (lambda x: x[:1].relu() + x, "slices the batch"),
     "empty slice": (lambda x: x[:, :, 5:5], "leaves nothing"),
     "divisor": (lambda x: F.avg_pool2d(x, 2, divisor_override=3), "divisor_override=3"),
     "uncounted padding": (
@@ -65,7 +68,7 @@ REFUSED: dict[str, tuple[Callable[..., object], str]] = {
     "mean of rows": (lambda x: x.mean(2), "averages over axes [2]"),
     "alpha": (lambda x: torch.add(x, x, alpha=2), "alpha=2"),
     "add a number": (lambda x: x + 1.5, "adds the number 1.5"),
-    "add a parameter": (lambda x, m: x + m.bias, "adds the constant 'bias'"),
+    "add a parameter": (with_module, "adds the constant 'bias'"),
     "broadcast": (lambda x: x + x.mean((2, 3), keepdim=True), "cannot add shapes"),
     "cat of rows": (lambda x: torch.cat([x, x], 2), "joins along axis 2"),
     "clamp below zero": (lambda x: x.clamp(-1, 1), "clips to [-1.0, 1.0]"),
@@ -157,7 +160,7 @@ def test_input_of_another_rank(shape: tuple[int, ...]) -> None:
 
 
 def test_integer_input() -> None:
-    with pytest.raises(UnsupportedError, match="the input x is torch.int64"):
+    with pytest.raises(UnsupportedError, match=r"the input x is torch\.int64"):
         import_module(Calls(lambda x: x.float()), (torch.zeros(2, 3, dtype=torch.int64),))
 
 
@@ -247,7 +250,7 @@ def test_state_dict(tmp_path: Path) -> None:
 def test_pickled_module(tmp_path: Path) -> None:
     torch.save(Two(), tmp_path / "own.pt")
     torch.save(nn.Sequential(nn.Linear(3, 2)), tmp_path / "torch.pt")
-    assert "a pickled module" in load_error(tmp_path / "own.pt").what
+    assert "a pickled object" in load_error(tmp_path / "own.pt").what
     assert "test_refusals.Two" in load_error(tmp_path / "own.pt").what
     assert "torch.nn.modules.container.Sequential" in load_error(tmp_path / "torch.pt").what
 

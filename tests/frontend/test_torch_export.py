@@ -139,15 +139,15 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "slices merge": (lambda x: x[:, :, 1:8:2][..., 1:][:, :, 1:, ::3], ["Slice"]),
     "slice used twice": (
         lambda x: (y := x[:, :, 1:])[:, :, :3] + y[:, :, 4:],
-        ["Slice"] * 2 + ["Add"],
-    ),
-    "slice kept": (
-        lambda x: (
-            torch.cat([(y := x[:, :, ::2]), (y.detach()[:, :, :2]).clone(), y[:, :, 2:]], 1)
-            if x.shape[2] == 4
-            else x[:, :, ::2] + x.detach()[:, :, ::2][:, :, :4]
-        ),
         ["Slice", "Slice", "Add"],
+    ),
+    "slice read later under another name": (
+        lambda x: (y := x[:, :, ::2]).detach()[:, :, 1:3] + y.detach()[:, :, :2],
+        ["Slice", "Slice", "Add"],
+    ),
+    "slice read whole as well": (
+        lambda x: F.pad((y := x[:, :, ::2])[:, :, :2], (0, 0, 0, 2)) + y,
+        ["Slice", "Slice", "Pad", "Add"],
     ),
     "identity slices": (lambda x: x[:, :, 0:, :10][:, :].relu(), ["Relu"]),
     "nothing": (lambda x: F.dropout(x.detach().clone().contiguous(), 0.5, False).relu(), ["Relu"]),

@@ -13,6 +13,7 @@ from qcompiler.errors import GraphError, QCompilerError
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.nn import QuantSpec
+from qcompiler.ir.rounding import round_half_even
 from qcompiler.reference.nn import KERNELS, iter_batches, run_batched, run_nn
 from qcompiler.reference.quantizer import codes, fake_quantize, values
 
@@ -70,7 +71,7 @@ def test_per_channel_steps(axis: int) -> None:
 def test_numpy_torch_and_the_definition_agree(step: float, offset: float, x: list[float]) -> None:
     spec = QuantSpec.uniform(step, -8, 7, offset)
     array = np.array(x)
-    expected = np.clip(np.rint((array - offset) / step), -8, 7)
+    expected = np.clip(round_half_even((array - offset) / step), -8, 7)
     np.testing.assert_array_equal(codes(spec, array), expected)
     np.testing.assert_array_equal(codes(spec, torch.tensor(x, dtype=torch.float64)), expected)
     np.testing.assert_array_equal(values(spec, codes(spec, array)), step * expected + offset)
@@ -87,9 +88,8 @@ def test_a_value_is_its_own_code(q: int, step: float) -> None:
 def test_quantizer_node() -> None:
     spec = QuantSpec.uniform(0.3, 0, 15)
     x = batch()
-    np.testing.assert_array_equal(
-        run(graph_of(nn.Quantizer(spec)), x), values(spec, codes(spec, x))
-    )
+    got = run(graph_of(nn.Quantizer(spec)), x)
+    np.testing.assert_array_equal(got, values(spec, codes(spec, x)))
 
 
 def test_weights_are_quantized_per_output_channel() -> None:
@@ -108,12 +108,12 @@ def test_weights_are_quantized_per_output_channel() -> None:
 
 
 def test_weight_codes_do_not_depend_on_the_dtype_of_the_run() -> None:
-    step = 0.1  # float32(0.25) / 0.1 rounds differently in float32
-    weight = np.array([[0.25, 0.35, 0.05]], np.float32)
-    graph = graph_of(nn.Linear(weight, weight_quant=QuantSpec.uniform(step, -7, 7)), shape=(3,))
-    eye = torch.eye(3)
-    got = run_nn(graph, eye).numpy().ravel() / step
-    np.testing.assert_array_equal(np.rint(got), np.rint(weight.astype(np.float64).ravel() / step))
+    spec = QuantSpec.uniform(0.1, -7, 7)
+    # float32 puts (k + 1/2) * 0.1 a hair beside the tie that float64 sees
+    weight = ((np.arange(-7, 7) + 0.5) * 0.1).astype(np.float32)[None]
+    graph = graph_of(nn.Linear(weight, weight_quant=spec), shape=(14,))
+    got = run_nn(graph, torch.eye(14)).numpy().ravel() / 0.1
+    np.testing.assert_array_equal(np.rint(got), codes(spec, weight)[0])
 
 
 # ---- kernels --------------------------------------------------------------------
@@ -184,9 +184,8 @@ def test_dtype() -> None:
 
 
 def test_wrong_input_shape() -> None:
-    with pytest.raises(
-        QCompilerError, match=r"\(N, 2, 6, 5\) was expected, this has \(3, 2, 5, 6\)"
-    ):
+    text = r"\(N, 2, 6, 5\) was expected, this has \(3, 2, 5, 6\)"
+    with pytest.raises(QCompilerError, match=text):
         run_nn(graph_of(nn.Relu()), batch(3, 2, 5, 6))
 
 

@@ -26,10 +26,9 @@ class Case:
 
 CASES = {
     "both": Case(8, 2, 1, 3, 5, 0xA5),
-    "before": Case(6, 3, 2, 0, 4, 0x3F),
+    "before_one_pixel": Case(6, 3, 2, 0, 1, 0x3F),
     "after": Case(4, 1, 0, 1, 7, 0),
     "neither": Case(3, 1, 0, 0, 4, 0),
-    "one_pixel": Case(5, 2, 2, 2, 1, 0x11),
 }
 
 

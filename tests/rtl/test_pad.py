@@ -30,7 +30,7 @@ class Case:
 CASES = {
     "all_sides": Case(8, 2, 4, 5, 1, 2, 3, 1, 0x5A),
     "no_border": Case(3, 3, 2, 3, 0, 0, 0, 0, 0),
-    "one_pixel_top_left": Case(12, 1, 1, 1, 2, 1, 0, 0, 0xFFF),
+    "one_pixel_left_bottom": Case(12, 1, 1, 1, 0, 1, 2, 0, 0xFFF),
     "column_bottom_right": Case(5, 3, 4, 1, 0, 0, 1, 2, 0x10),
 }
 

@@ -1,0 +1,43 @@
+# Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+STAMP := $(VENV)/.stamp
+
+.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-sim clean
+
+help:           ## what can be made
+	@grep -hE '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
+
+setup: $(STAMP)  ## virtual environment with everything the project needs
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("python3 3.11 or newer is needed") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[synth,dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## train, quantize, compile and verify a small network on handwritten digits
+	$(BIN)/qcompiler demo -o demo
+
+test: $(STAMP) lint unit  ## lint, types and all tests that take seconds
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
+
+test-long: $(STAMP)  ## 200 random networks and other tests that take minutes
+	$(BIN)/pytest -q -n $(JOBS) -m long
+
+mutations: $(STAMP)  ## plant six faults in the RTL, one at a time: the suite must catch each
+	$(BIN)/python benchmarks/mutations.py
+
+bench-cifar: $(STAMP)  ## ResNet-8 and ResNet-20 on CIFAR-10: accuracy, RTL, speeds (needs the data)
+	$(BIN)/python benchmarks/cifar.py
+
+clean:          ## remove what was made, the environment too
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

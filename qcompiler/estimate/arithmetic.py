@@ -1,0 +1,162 @@
+"""Parts of the modules that compute: weighted sums, thresholds, scaling, pools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from qcompiler.estimate.cost import Cost
+from qcompiler.estimate.memory import ram_cost, rom_cost
+from qcompiler.estimate.parts import Parts, clog2, counter_bits, counter_features, even
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.hardware import StreamType
+
+Types = Sequence[StreamType]
+
+# Operand bits of one multiplier block, the wider one first, and the least product worth one.
+_MULTIPLIER = {"ecp5": (18, 18, 0), "xc7": (25, 18, 9)}
+
+
+def add(op: hw.Add, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    """Products by constants, as shifted copies or multipliers, and their sum."""
+    out, operands = outputs[0].elem.bits, list(zip(inputs, (op.a_mul, op.b_mul), strict=True))
+    digits = sum(sum(_digits(mul)) for _, mul in operands)
+    copies = negatives = dsp = product_ff = 0
+    for x, mul in operands:
+        plus, minus = _digits(mul)
+        if plus + minus <= 4:
+            copies += max(plus + minus - 1, 0) * even(min(x.elem.bits + 2, out), family)
+            negatives += minus * x.elem.bits
+        else:
+            dsp += _multipliers(x.elem.bits, abs(mul).bit_length() + 1, family)
+        if plus + minus <= 4 or family != "xc7":  # else the register is the multiplier's
+            zeros = (mul & -mul).bit_length() - 1 if mul else 0
+            product_ff += max(min(x.elem.scaled(mul).bits, out) - zeros, 0)
+    inside = family == "xc7" and dsp == 1 and digits - sum(_digits(_largest(op))) == 1
+    features = {
+        "one": 1,
+        "sum": 0 if inside else op.lanes * even(out, family),
+        "copies": op.lanes * copies,
+        "negate": op.lanes * negatives,
+    }
+    ff = 4 if inside else op.lanes * out + 2 + (op.lanes * product_ff + 2 if digits > 3 else 0)
+    return [Parts("add", features, Cost(ff=ff, dsp=op.lanes * dsp))]
+
+
+def _largest(op: hw.Add) -> int:
+    return max(op.a_mul, op.b_mul, key=lambda mul: sum(_digits(mul)))
+
+
+def _digits(value: int) -> tuple[int, int]:
+    """Positive and negative digits of the canonical signed form."""
+    sign, left, found = value < 0, abs(value), [0, 0]
+    while left:
+        if left & 1:
+            negative = left % 4 == 3
+            found[negative ^ sign] += 1
+            left += 1 if negative else -1
+        left //= 2
+    return found[0], found[1]
+
+
+def _multipliers(a: int, b: int, family: str) -> int:
+    """Multiplier blocks of a signed product of ``a`` by ``b`` bits; 0 where the family has none."""
+    if family not in _MULTIPLIER:
+        return 0
+    wide, narrow, least = _MULTIPLIER[family]
+    a, b = max(a, b), min(a, b)
+    return -(-a // wide) * -(-b // narrow) if a + b >= least else 0
+
+
+def threshold(op: hw.Threshold, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    """Stages of a binary search, each with one ROM and one comparator a lane."""
+    (x,), count = inputs, op.thresholds.shape[1]
+    stages, words = count.bit_length(), x.words
+    full, top = count + 1 == 1 << stages, (1 << x.elem.bits - x.elem.signed) - 1
+    idle = not full or bool((op.thresholds > x.elem.hi).any())
+    bits = x.elem.bits + int(idle and x.elem.hi == top)  # one more for a threshold never reached
+    roms = [rom_cost(bits, words << stage, family) for stage in range(stages)]
+    # x beside the ROM and beside the comparison; the last is not used.
+    ff = bits * (2 * stages - 1) + stages * stages if stages else 0
+    lane = Cost(ff=ff) + Cost.sum(roms)
+    affine = _affine(op.table)
+    if not affine:
+        common = bool((op.table == op.table[0]).all())
+        lane += rom_cost(outputs[0].elem.bits, (1 if common else words) << stages, family)
+    latency = 1 + 2 * stages + (not affine or (int(op.table[0, 0]) != 0 and stages > 0))
+    moved = clog2(words) * max(2 * stages - 1, 1)
+    ff = x.width + 2 * latency + moved
+    features = {
+        "one": 1,
+        "compare": op.lanes * stages * even(bits, family),
+        "stages": op.lanes * stages,
+        **counter_features(family, words),
+    }
+    return [Parts("threshold", features, Cost.sum([lane] * op.lanes) + Cost(ff=ff))]
+
+
+def _affine(table: Any) -> bool:
+    """All channels' codes are the count plus one constant."""
+    return bool((table == table[0, 0] + np.arange(table.shape[1])).all())
+
+
+def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    """A product, a sum, a shift and a clamp a lane; the sum goes into the block on xc7."""
+    (x,), words = inputs, inputs[0].words
+    operand, m, r = x.elem.bits + (not x.elem.signed), _signed_bits(op.m), _signed_bits(op.r)
+    product = operand + m
+    total = max(product, r) + 1
+    kept, out = max(total - op.n, 1), outputs[0].elem.bits
+    dsp = _multipliers(operand, m, family)
+    inside = family == "xc7" and dsp == 1
+    features = {
+        "one": 1,
+        "sum": 0 if inside else op.lanes * even(total, family),
+        "partial": op.lanes * max(dsp - 1, 0) * product,
+        "soft": 0 if dsp else op.lanes * operand * m,
+        "clamp": op.lanes * kept,
+        "out": op.lanes * out,
+        **counter_features(family, words),
+    }
+    rom = rom_cost(op.lanes * (m + r), words, family)
+    offsets = min(op.lanes * r, (1 << min(words, 62)) - 2)  # equal columns of the ROM are merged
+    ff = op.lanes * out + clog2(words) + 8 + offsets
+    if inside:  # the block has registers for all but the offsets
+        rom = Cost(rom.lut, 0, rom.bram, 0, rom.memory_bits)
+    else:
+        ff += x.width + op.lanes * (product + max(total - op.n, 1))
+    return [Parts("scale", features, Cost(ff=ff, dsp=op.lanes * dsp) + rom)]
+
+
+def _signed_bits(values: Any) -> int:
+    """Two's-complement width that holds all of ``values``."""
+    lo, hi = min(int(values.min()), -1), max(int(values.max()), 0)
+    return max((-lo - 1).bit_length(), hi.bit_length()) + 1
+
+
+def _count(x: StreamType) -> int:
+    """Beats of a pool."""
+    assert x.order is not None
+    return x.order.kernel[0] * x.order.kernel[1]
+
+
+def max_pool(op: hw.MaxPool, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    ff = inputs[0].width + 2 + clog2(_count(inputs[0]))
+    return [Parts("max_pool", {"one": 1, "width": inputs[0].width}, Cost(ff=ff))]
+
+
+def sum_pool(op: hw.SumPool, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    ff = outputs[0].width + 2 + clog2(_count(inputs[0]))
+    return [Parts("sum_pool", {"one": 1, "width": outputs[0].width}, Cost(ff=ff))]
+
+
+def global_sum(op: hw.GlobalSum, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    (x,), width = inputs, outputs[0].width
+    bits = counter_bits(x.words, x.pixels)
+    held = Cost(ff=width)
+    if x.words > 1:  # the address is registered once more, inside the RAM's read
+        held = ram_cost(width, x.words, family, registered=False) + Cost(ff=clog2(x.words))
+    features = {"one": 1, "width": width, "bits": bits}
+    return [Parts("global_sum", features, Cost(ff=width + 2 + bits) + held)]

@@ -1,0 +1,102 @@
+"""Parts of the modules that only move beats: FIFO, fork, adapters, borders, crops, joins, windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import lcm
+
+from qcompiler.estimate.cost import Cost
+from qcompiler.estimate.memory import ram_cost
+from qcompiler.estimate.parts import Parts, clog2, counter_bits, counter_features
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.geometry import pool_size
+from qcompiler.ir.hardware import StreamType
+
+Types = Sequence[StreamType]
+
+
+def fifo(op: hw.Fifo, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    width, rows = inputs[0].width + 1, op.depth - 1
+    if rows == 1:
+        return [Parts("fifo_pair", {"one": 1, "width": width}, Cost(ff=2 * width + 2))]
+    bits = clog2(rows)
+    features = {"one": 1, "bits": bits, "wrap": bits if rows & (rows - 1) else 0}
+    return [Parts("fifo", features, Cost(ff=3 * bits + 3) + ram_cost(width, rows, family))]
+
+
+def fork(op: hw.Fork, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    return [Parts("fork", {"outputs": op.outputs}, Cost(ff=op.outputs))]
+
+
+def adapter(op: hw.Adapter, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    have, want, bits = inputs[0].lanes, outputs[0].lanes, inputs[0].elem.bits
+    common = lcm(have, want)
+    up, down = common // have, common // want
+    found = []
+    if up > 1:
+        ff = Cost(ff=common * bits + 2 + clog2(up))
+        found.append(Parts("upsize", {"one": 1, "bits": clog2(up)}, ff))
+    if down > 1:
+        choices = -(-(down - 1) // 3) if family == "xc7" else down - 1
+        features = {"one": 1, "bits": clog2(down), "mux": want * bits * choices}
+        found.append(Parts("downsize", features, Cost(ff=clog2(down))))
+    return found
+
+
+def pad(op: hw.Pad, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    top, left, bottom, right = op.border
+    columns, rows = outputs[0].shape[2] * outputs[0].words, outputs[0].shape[1]
+    compared = (left > 0) + (right > 0), (top > 0) + (bottom > 0)
+    features = {
+        "one": 1,
+        "width": inputs[0].width,
+        "compare": compared[0] * clog2(columns) + compared[1] * clog2(rows),
+        **counter_features(family, columns, rows),
+    }
+    return [Parts("pad", features, Cost(ff=counter_bits(columns, rows) + 3))]
+
+
+def crop(op: hw.Slice, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    gaps = 0
+    for (_, step, count), size in zip((op.rows, op.columns), inputs[0].shape[1:], strict=True):
+        turn = size - 1 - (count - 1) * step
+        gaps += clog2(max(step - 1 if count > 1 else 0, turn) + 1)
+    counters = (inputs[0].words, op.rows[2], op.columns[2])
+    features = {"one": 1, "gaps": gaps, **counter_features(family, *counters)}
+    return [Parts("slice", features, Cost(ff=gaps + counter_bits(*counters)))]
+
+
+def channel_pad(op: hw.ChannelPad, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    bits = clog2(outputs[0].words)
+    sides = (op.front > 0) + (op.back > 0)
+    features = {"one": 1, "width": inputs[0].width, "bits": bits, "sides": sides}
+    return [Parts("channel_pad", features, Cost(ff=bits + 2 + (op.back > 0)))]
+
+
+def concat(op: hw.Concat, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    bits = clog2(outputs[0].words)
+    features = {"one": 1, "width": inputs[0].width, "bits": bits}
+    return [Parts("concat", features, Cost(ff=bits + 1))]
+
+
+def window(op: hw.Window, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    """A ring of rows, seven loops, and an address that steps by a constant of the loop that turns."""
+    (x,), (_, h, w) = inputs, outputs[0].shape
+    out_rows, out_columns = pool_size((h, w), op.kernel, op.stride, dilation=op.dilation)
+    row = w * x.words
+    depth, span = op.rows * row, (op.kernel[0] - 1) * op.dilation[0] + 1
+    loops = (x.words // op.groups, *op.kernel, op.repeat, op.groups, out_columns, out_rows)
+    skips = (out_rows - 1) * op.stride[0] + span != h or op.stride[0] > span
+    address, ring = clog2(depth), clog2(op.rows)
+    swallowed = clog2(h) + clog2(op.stride[0]) if skips else 0
+    features = {
+        "one": 1,
+        "address": address,
+        "address_wrap": address if depth & (depth - 1) else 0,
+        "address_steps": address * sum(n > 1 for n in loops),
+        "ring": ring if op.kernel[0] > 1 else 0,
+        "skip": swallowed,
+        **counter_features(family, *loops, row),
+    }
+    ff = counter_bits(*loops, row) + 2 * address + ring + clog2(op.rows + 1) + swallowed
+    return [Parts("window", features, Cost(ff=ff + x.width + 4) + ram_cost(x.width, depth, family))]

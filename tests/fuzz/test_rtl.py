@@ -1,0 +1,69 @@
+"""Random networks with random widths, foldings and stalls, in Verilator, every stream bit-exact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.networks import RandomNetwork, observer
+
+from qcompiler.estimate.devices import device
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.fold import FoldingSpace
+from qcompiler.passes.integerize import Integerize
+from qcompiler.passes.pipeline import CONNECT, PREPARE, TO_HARDWARE
+from qcompiler.quant.align import AlignResiduals
+from qcompiler.quant.insert import InsertQuantizers
+from qcompiler.verbs.compile import Compiled, Target, lut_model, write_build
+from qcompiler.verbs.verify import Stall, verify
+
+pytestmark = pytest.mark.sim
+
+
+def random_build(seed: int, folder: Path) -> RandomNetwork:
+    """Compile network ``seed`` with a cycle target of its own for every module."""
+    network = RandomNetwork(seed)
+    rng = np.random.default_rng([seed, 1])
+    x = network.samples(12)
+    passes = [*PREPARE, InsertQuantizers(network.config(), observer(x)), AlignResiduals()]
+    quantized = run_passes(network.graph, passes)
+    mode = str(rng.choice(["auto", "auto", "exact", "scale"]))
+    if max(op.spec.hi - op.spec.lo for op in quantizers(quantized)) > 1023:
+        mode = "auto"  # thousands of thresholds a channel: right, but slow to build
+    integer = run_passes(quantized, [Integerize(mode), *TO_HARDWARE[:-1]])
+    lowered = run_passes(integer, TO_HARDWARE[-1:])
+    chip = device("ecp5-85k")
+    space = FoldingSpace(lowered, lut_model(chip))
+    top = space.slowest()
+    targets = {n: int(np.exp(rng.uniform(np.log(16), np.log(top + 32)))) for n in lowered}
+    hardware = space.fold(targets.__getitem__)
+    hardware = run_passes(hardware, CONNECT)
+    write_build(Compiled.of(integer, hardware, chip), Target(), chip, folder)
+    return network
+
+
+def quantizers(graph):  # type: ignore[no-untyped-def]
+    from qcompiler.ir import nn
+
+    return [graph.op(name) for name in graph.find(nn.Quantizer)]
+
+
+def check(seed: int, folder: Path) -> None:
+    network = random_build(seed, folder)
+    rng = np.random.default_rng([seed, 2])
+    stalls = [Stall(0, 0), Stall(float(rng.uniform(0.2, 0.9)), 0), Stall(0, float(rng.uniform(0.2, 0.9)))]
+    stalls.append(Stall(float(rng.uniform(0, 0.6)), float(rng.uniform(0, 0.6))))
+    x = network.samples(2)
+    verify(folder, x, stalls=stalls, random_frames=2, reset=True, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_network(seed: int, tmp_path: Path) -> None:
+    check(seed, tmp_path / "build")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(12, 212))
+def test_many_random_networks(seed: int, tmp_path: Path) -> None:
+    check(seed, tmp_path / "build")
