@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ NAMES = ("images", "inputs", "x", "data")
 
 
 def read_inputs(path: Path) -> Array:
-    """The input array of an .npz or .npy file: its only array, or the one called images, inputs, x or data."""
+    """The input array of an .npz or .npy file.
+
+    Its only array, or the one called images, inputs, x or data.
+    """
     archive = _load(path)
     if isinstance(archive, np.ndarray):
         return archive
@@ -50,8 +54,9 @@ def _load(path: Path) -> Array | dict[str, Array]:
             return loaded
         with loaded:
             return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise QCompilerError("is not an .npz or .npy file of plain arrays", where=str(path), hint=hint) from error
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        what = "is not an .npz or .npy file of plain arrays"
+        raise QCompilerError(what, where=str(path), hint=hint) from error
 
 
 def check_inputs(array: Array, shape: Shape, where: str) -> Array:
@@ -70,6 +75,13 @@ def check_inputs(array: Array, shape: Shape, where: str) -> Array:
         raise QCompilerError(f"has shape {array.shape}; {wanted}", where=where, hint=hint)
     if len(array) == 0:
         raise QCompilerError(f"holds no sample; {wanted}", where=where)
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
-        raise QCompilerError("holds NaN or infinity", where=where)
-    return np.ascontiguousarray(array, dtype=np.float32)
+        bad = int((~np.isfinite(array).reshape(len(array), -1).all(axis=1)).argmax())
+        raise QCompilerError(
+            f"holds NaN or infinity (first in sample {bad})",
+            where=where,
+            hint="leave such samples out, or mend the preprocessing",
+        )
+    return array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
@@ -19,12 +19,14 @@ EPILOG = "Start with `qcompiler demo`: it runs every step on real data and says 
 app = typer.Typer(
     help="Compile a trained network into accelerator Verilog that is verified bit by bit.",
     epilog=EPILOG,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-out = Console(soft_wrap=True)
+out = Console(soft_wrap=True, markup=False)
+
+UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])  # its module varies with typer
+INTERRUPTED = 130
 
 
 def _version(wanted: bool) -> None:
@@ -58,7 +60,9 @@ def quantize(
     residual_bits: Annotated[
         int, typer.Option(help="Least bits of a branch that only feeds an addition.")
     ] = 8,
-    method: Annotated[str, typer.Option(help="How ranges are taken: max-abs or percentile.")] = "max-abs",
+    method: Annotated[
+        str, typer.Option(help="How ranges are taken: max-abs or percentile.")
+    ] = "max-abs",
     percentile: Annotated[float, typer.Option(help="For --method percentile.")] = 99.99,
 ) -> None:
     """Quantize a trained network, from a calibration set.
@@ -78,8 +82,8 @@ def quantize(
         result = run(model, calibration, config, out=output, progress=bars)
     out.print(layer_table(result))
     out.print(
-        f"integer against float network on the calibration set: {result.signal_to_noise_db:.1f} dB, "
-        f"same top-1 on {100 * result.agreement:.1f} %"
+        "integer against float network on the calibration set: "
+        f"{result.signal_to_noise_db:.1f} dB, same top-1 on {100 * result.agreement:.1f} %"
     )
     out.print(f"wrote {output} (compile it with: qcompiler compile {output} -o build/)")
 
@@ -93,7 +97,9 @@ def compile(
     lut: Annotated[
         int | None, typer.Option(help="LUT budget instead of --fps. Neither: half of the device.")
     ] = None,
-    clock: Annotated[float | None, typer.Option(help="Clock in MHz; the device's usual one.")] = None,
+    clock: Annotated[
+        float | None, typer.Option(help="Clock in MHz; the device's usual one.")
+    ] = None,
     requant: Annotated[
         str, typer.Option(help="auto, exact (step tables only) or scale (multipliers).")
     ] = "auto",
@@ -104,22 +110,23 @@ def compile(
 ) -> None:
     """Compile a quantized network to Verilog, memories, a manifest and a cost table."""
     from qcompiler.report.tables import cost_table, folding_table, summary
-    from qcompiler.verbs.compile import Target
+    from qcompiler.verbs.compile import PASSES, Target
     from qcompiler.verbs.compile import compile as run
 
     wanted = set(dump_after or ())
-    seen: list[str] = []
+    if unknown := sorted(wanted - {"all", *PASSES}):
+        raise QCompilerError(
+            f"--dump-after: no pass is called {', '.join(unknown)}",
+            hint=f"the passes are {', '.join(PASSES)}, or all",
+        )
 
     def after(name: str, graph: object) -> None:
-        seen.append(name)
         if wanted & {name, "all"}:
             print(f"# after {name}\n{graph}\n")
 
     with Bars() as bars:
         goal = Target(target, fps, lut, clock, requant, top)
         result = run(network, goal, out=output, after=after, progress=bars)
-    if unknown := wanted - {"all", *seen}:
-        out.print(f"no pass is called {', '.join(sorted(unknown))}; the passes are {', '.join(seen)}")
     out.print(folding_table(result))
     out.print(cost_table(result.report))
     for line in summary(result.report, result.clock_mhz):
@@ -128,7 +135,8 @@ def compile(
     differ = sum(r.differences for r in result.requantizers)
     values = sum(r.domain for r in result.requantizers)
     out.print(
-        f"requantizers: {differ:,} of {values:,} accumulator values give another code than exact rounding"
+        f"requantizers: {differ:,} of {values:,} accumulator values give another code than "
+        "exact rounding"
     )
     out.print(f"wrote {output} (check it with: qcompiler verify {output} --inputs images.npz)")
 
@@ -139,31 +147,39 @@ def verify(
     inputs: Annotated[
         Path | None, typer.Option(help="Inputs as the network takes them, .npz or .npy.")
     ] = None,
-    frames: Annotated[int | None, typer.Option(help="Use only the first so many inputs.")] = None,
-    random: Annotated[int, typer.Option(help="Frames of random codes to add.")] = 0,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Use only the first so many inputs.")
+    ] = None,
+    random: Annotated[int, typer.Option(min=0, help="Frames of random codes to add.")] = 0,
     stall: Annotated[
-        float, typer.Option(help="Share of cycles stalled: a run with a slow source, one with a slow sink.")
+        float,
+        typer.Option(
+            help="Share of cycles stalled: a run with a slow source, one with a slow sink."
+        ),
     ] = 0.0,
-    extremes: Annotated[bool, typer.Option(help="Add a frame of all least, one of all largest codes.")] = True,
+    extremes: Annotated[
+        bool, typer.Option(help="Add a frame of all least, one of all largest codes.")
+    ] = True,
     reset: Annotated[bool, typer.Option(help="Add a run with a reset in mid-frame.")] = False,
-    waves: Annotated[bool, typer.Option(help="Leave a VCD waveform of the frame that fails.")] = False,
-    seed: Annotated[int, typer.Option(help="Of stalls and random frames.")] = 1,
+    waves: Annotated[
+        bool, typer.Option(help="Leave a VCD waveform of the frame that fails.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of stalls and random frames.")] = 1,
 ) -> None:
     """Simulate with cocotb and Verilator; every stream must equal the integer reference.
 
     On a difference it names the first node, frame, pixel and channel, and both values.
     """
-    from qcompiler.arrays import read_inputs
     from qcompiler.verbs.verify import lopsided
     from qcompiler.verbs.verify import verify as run
 
     if not 0 <= stall < 1:
         raise QCompilerError(f"--stall {stall} is outside [0, 1)")
-    samples = None if inputs is None else read_inputs(inputs)[:frames]
     with Bars() as bars:
         result = run(
             build,
-            samples,
+            inputs,
+            frames=frames,
             stalls=lopsided(stall),
             extremes=extremes,
             random_frames=random,
@@ -174,8 +190,8 @@ def verify(
         )
     speed = result.cycles / result.seconds / 1000 if result.seconds else 0
     out.print(
-        f"bit-exact: {result.frames} frames, {result.streams} streams, {result.beats:,} beats compared, "
-        "0 differences"
+        f"bit-exact: {result.frames} frames, {result.streams} streams, {result.beats:,} beats "
+        "compared, 0 differences"
     )
     out.print(
         f"{result.cycles_per_frame:,} cycles a frame, latency {result.latency:,} cycles; "
@@ -186,7 +202,9 @@ def verify(
 @app.command()
 def estimate(
     build: Annotated[Path, typer.Argument(help="Folder that `qcompiler compile` wrote.")],
-    target: Annotated[str | None, typer.Option(help="Another device than it was compiled for.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Another device than it was compiled for.")
+    ] = None,
 ) -> None:
     """Estimate LUT, FF, BRAM, DSP, cycles and latency, module by module; no tool is run."""
     from qcompiler.report.tables import cost_table, summary
@@ -203,7 +221,9 @@ def estimate(
 @app.command()
 def synth(
     build: Annotated[Path, typer.Argument(help="Folder that `qcompiler compile` wrote.")],
-    target: Annotated[str | None, typer.Option(help="Another device than it was compiled for.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Another device than it was compiled for.")
+    ] = None,
 ) -> None:
     """Synthesize with Yosys: real figures beside the estimate."""
     from qcompiler.report.tables import cost_table
@@ -220,8 +240,10 @@ def synth(
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for all results.")] = Path("demo"),
-    images: Annotated[int, typer.Option(help="Held-out images to simulate.")] = 20,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for all results.")] = Path(
+        "demo"
+    ),
+    images: Annotated[int, typer.Option(min=1, help="Held-out images to simulate.")] = 20,
 ) -> None:
     """Train, quantize, compile and verify a small network on handwritten digits, in minutes."""
     from qcompiler.report.demo import print_demo
@@ -235,10 +257,17 @@ def demo(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0, 2 for a user's mistake; a bug keeps its traceback (1)."""
     try:
-        app(args=arguments, prog_name="qcompiler")
+        given = sys.argv[1:] if arguments is None else arguments
+        code = app(args=given or ["--help"], prog_name="qcompiler", standalone_mode=False)
     except QCompilerError as error:
         print(f"qcompiler: error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except UsageError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "qcompiler"
+        print(f"qcompiler: error: {error.format_message()}", file=sys.stderr)  # type: ignore[attr-defined]
+        print(f"  hint: `{command} --help` lists what it takes", file=sys.stderr)
+        sys.exit(2)
+    if code == INTERRUPTED:
         print("qcompiler: interrupted", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(code)

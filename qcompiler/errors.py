@@ -32,7 +32,8 @@ class ToolMissingError(QCompilerError):
     """An outside tool is not installed or too old."""
 
     def __init__(self, tool: str, *, least: str, get: str) -> None:
-        super().__init__(f"{tool} {least} or newer is needed and was not found", hint=f"get it with: {get}")
+        what = f"{tool} {least} or newer is needed and was not found"
+        super().__init__(what, hint=f"get it with: {get}")
 
 
 class ToolFailedError(QCompilerError):

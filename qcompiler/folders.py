@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from qcompiler.errors import QCompilerError
@@ -24,6 +24,8 @@ def new_folder(target: Path, marker: str) -> Iterator[Path]:
         QCompilerError: ``target`` holds something else, or cannot be written.
     """
     check_target(target, marker)
+    target = target.resolve()  # a link stays a link
+    missing = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -39,14 +41,29 @@ def new_folder(target: Path, marker: str) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             os.replace(work, target)
-    finally:
+    except BaseException:
         shutil.rmtree(work, ignore_errors=True)
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def check_target(target: Path, marker: str) -> None:
     """Raise if ``target`` holds something that is not ours to replace."""
     if not target.exists():
+        above = next(folder for folder in target.absolute().parents if folder.exists())
+        if not above.is_dir():
+            raise QCompilerError(
+                f"{above.name} is a file, a folder was expected", where=str(target)
+            )
         return
+    if target.resolve() == Path.cwd():
+        raise QCompilerError(
+            "is the current folder, which cannot be replaced",
+            where=str(target),
+            hint="name a folder inside it with -o",
+        )
     if not target.is_dir():
         raise QCompilerError("is a file, a folder was expected", where=str(target))
     if any(target.iterdir()) and not (target / marker).is_file():

@@ -9,7 +9,7 @@ import numpy as np
 
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.memory import ram_cost, rom_cost
-from qcompiler.estimate.parts import Parts, clog2, counter_bits, counter_features, even
+from qcompiler.estimate.parts import Parts, clog2, counter_bits, even
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
 
@@ -92,7 +92,7 @@ def threshold(op: hw.Threshold, inputs: Types, outputs: Types, family: str) -> l
         "one": 1,
         "compare": op.lanes * stages * even(bits, family),
         "stages": op.lanes * stages,
-        **counter_features(family, words),
+        "bits": clog2(words),
     }
     return [Parts("threshold", features, Cost.sum([lane] * op.lanes) + Cost(ff=ff))]
 
@@ -108,7 +108,7 @@ def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Part
     operand, m, r = x.elem.bits + (not x.elem.signed), _signed_bits(op.m), _signed_bits(op.r)
     product = operand + m
     total = max(product, r) + 1
-    kept, out = max(total - op.n, 1), outputs[0].elem.bits
+    out, kept = outputs[0].elem.bits, max(total - op.n, 1)
     dsp = _multipliers(operand, m, family)
     inside = family == "xc7" and dsp == 1
     features = {
@@ -117,8 +117,7 @@ def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Part
         "partial": op.lanes * max(dsp - 1, 0) * product,
         "soft": 0 if dsp else op.lanes * operand * m,
         "clamp": op.lanes * kept,
-        "out": op.lanes * out,
-        **counter_features(family, words),
+        "bits": clog2(words),
     }
     rom = rom_cost(op.lanes * (m + r), words, family)
     offsets = min(op.lanes * r, (1 << min(words, 62)) - 2)  # equal columns of the ROM are merged
@@ -126,7 +125,7 @@ def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Part
     if inside:  # the block has registers for all but the offsets
         rom = Cost(rom.lut, 0, rom.bram, 0, rom.memory_bits)
     else:
-        ff += x.width + op.lanes * (product + max(total - op.n, 1))
+        ff += x.width + op.lanes * (product + kept)
     return [Parts("scale", features, Cost(ff=ff, dsp=op.lanes * dsp) + rom)]
 
 

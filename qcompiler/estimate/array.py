@@ -78,7 +78,7 @@ def array_lut(
         + pe * planes * (table["gate"] * tree.gate + table["add"] * tree.add)
         + pe * (table["merge"] * merge + table["accumulate"] * even(acc_bits, family))
     )
-    return lut + (rom_cost(pe * simd * planes, depth, family).lut if depth else 0.0)
+    return lut + (rom_cost(pe * simd * planes, depth, family, counted=True).lut if depth else 0.0)
 
 
 @cache
@@ -126,11 +126,11 @@ def array(
     held = 2 * op.simd * act.bits + op.simd // 2 * (act.bits + 1)
     per_pe = op.planes * tree.ff + merge_ff + max(acc - op.exps[-1] if op.exps else acc, term) + acc
     steps = len({(a - b) for a, b in zip(op.exps, op.exps[1:], strict=False)}) if op.folds > 1 else 0
-    control = 5 + (3 + (beats > 1) + (steps > 0)) * (stages + 1)
+    delayed = 2 + (beats > 1) + (steps > 0)  # bits beside the data; xc7 has shift registers
+    control = 6 + stages + delayed * (2 if family == "xc7" else stages + 1)
     ff = held + op.pe * per_pe + control + clog2(beats) + clog2(op.folds) + clog2(depth)
-    return [
-        Parts("array", features, Cost(ff=ff) + rom_cost(op.pe * op.simd * op.planes, depth, family))
-    ]
+    rom = rom_cost(op.pe * op.simd * op.planes, depth, family, counted=True)
+    return [Parts("array", features, Cost(ff=ff) + rom)]
 
 
 def _mixed(op: hw.BitSerialArray) -> int:

@@ -28,15 +28,23 @@ def blocks(width: int, depth: int, family: str) -> tuple[int, int]:
 
 
 @cache
-def rom_cost(width: int, depth: int, family: str) -> Cost:
-    """A ROM with a registered read of ``depth`` words of ``width`` bits."""
+def rom_cost(width: int, depth: int, family: str, *, counted: bool = False) -> Cost:
+    """A ROM with a registered read of ``depth`` words of ``width`` bits.
+
+    Args:
+        width: Bits of a word.
+        depth: Words.
+        family: Family of the device.
+        counted: The address is a counter beside it and nothing slower is near. Yosys then maps the
+            ROM for speed on xc7, without MUXF7, in several times the LUTs.
+    """
     bits = width * depth
     if depth < 2:
         return Cost(memory_bits=bits)
     if bits * _ROM_BIT_PRICE[family] > blocks(width, depth, family)[0] * _BLOCK_PRICE[family]:
         return _in_blocks(width, depth, family)
     different = min(width, (1 << min(depth, 62)) - 2)  # columns of the ROM; equal ones are merged
-    return Cost(lut=different * _rom_bit(depth, family), ff=different, memory_bits=bits)
+    return Cost(lut=different * _rom_bit(depth, family, counted), ff=different, memory_bits=bits)
 
 
 def _in_blocks(width: int, depth: int, family: str) -> Cost:
@@ -45,10 +53,12 @@ def _in_blocks(width: int, depth: int, family: str) -> Cost:
     return Cost(lut, (deep - 1).bit_length(), count, memory_bits=width * depth)
 
 
-def _rom_bit(depth: int, family: str) -> float:
+def _rom_bit(depth: int, family: str, counted: bool) -> float:
     """LUTs of one bit of a ROM."""
     if depth <= 16:
         return depth / 16
+    if family == "xc7" and counted:
+        return max(1.0, 4.7 * depth / 64)
     if family == "xc7":  # MUXF7 and MUXF8 join up to four LUT6 for nothing
         tables = -(-depth // 64)
         return tables if tables <= 4 else 1.35 * depth / 64

@@ -143,5 +143,6 @@ def converts(*operators: str) -> Callable[[Converter], Converter]:
 
 
 def supported() -> str:
-    """The operators of the table, without overloads and in-place marks, for error texts."""
-    return ", ".join(sorted({name.split(".")[1].strip("_") for name in TABLE}))
+    """The operators that users write, without overloads and in-place marks, for error texts."""
+    names = {name.split(".")[1] for name in TABLE}
+    return ", ".join(sorted({n.rstrip("_") for n in names if not n.startswith(("_", "native_"))}))

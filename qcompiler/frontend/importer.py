@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._ops import OpOverload
+from torch._ops import HigherOrderOperator, OpOverload
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind, TensorArgument
 
@@ -148,7 +148,8 @@ class Importer:
         try:
             self._convert(node)
         except (Refusal, GraphError) as error:
-            name = str(node.target) if isinstance(node.target, OpOverload) else node.name
+            named = isinstance(node.target, OpOverload | HigherOrderOperator)
+            name = str(node.target) if named else node.name
             what = error.what if isinstance(error, Refusal) else f"cannot be placed: {error.what}"
             training = isinstance(error, TrainingMode)
             self.problems.append(Problem(name, what, error.hint, place(node), training))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import lcm
 from typing import Any
@@ -83,10 +83,14 @@ class _Context:
         self.out = Rendered()
 
     def add(
-        self, module: str, parameters: dict[str, Parameter], *, ports: dict[str, tuple[Wire, ...]] | None = None,
+        self,
+        module: str,
+        parameters: dict[str, Parameter],
+        *,
+        ports: Mapping[str, tuple[Wire, ...]] | None = None,
         suffix: str = "",
     ) -> None:
-        joined = ports or {"s_axis": tuple(self.inputs), "m_axis": tuple(self.outputs)}
+        joined = dict(ports or {"s_axis": tuple(self.inputs), "m_axis": tuple(self.outputs)})
         label = f"u_{self.name}" + (f"__{suffix}" if suffix else "")
         self.out.instances.append(Instance(label, module, parameters, joined, str(self.y[0])))
 
@@ -125,10 +129,12 @@ def _adapter(c: _Context) -> None:
     else:
         middle = Wire(f"{c.name}__wide", common * bits)
         c.out.wires.append(middle)
-        up = {"s_axis": (c.inputs[0],), "m_axis": (middle,)}
-        c.add("qc_upsize", {"WIDTH": have * bits, "RATIO": common // have}, ports=up, suffix="up")
-        down = {"s_axis": (middle,), "m_axis": (c.outputs[0],)}
-        c.add("qc_downsize", {"WIDTH": want * bits, "RATIO": common // want}, ports=down, suffix="down")
+        ports = {"s_axis": (c.inputs[0],), "m_axis": (middle,)}
+        up: dict[str, Parameter] = {"WIDTH": have * bits, "RATIO": common // have}
+        c.add("qc_upsize", up, ports=ports, suffix="up")
+        ports = {"s_axis": (middle,), "m_axis": (c.outputs[0],)}
+        down: dict[str, Parameter] = {"WIDTH": want * bits, "RATIO": common // want}
+        c.add("qc_downsize", down, ports=ports, suffix="down")
 
 
 def _pad(c: _Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -69,7 +70,7 @@ class Graph:
         try:
             types = tuple(self.op(name).infer([self.type(v) for v in self.inputs(name)]))
         except GraphError as error:
-            if f"{error}".startswith(name):
+            if error.where:
                 raise
             raise type(error)(error.what, where=name, hint=error.hint) from None
         self._g.nodes[name]["types"] = types
@@ -119,11 +120,11 @@ class Graph:
             if port is None or p == port
         )
 
-    def find(self, kind: type) -> list[str]:
+    def find(self, kind: builtins.type) -> list[str]:
         """Names of all nodes whose op is a ``kind``, in topological order."""
         return [name for name in self if isinstance(self.op(name), kind)]
 
-    def only(self, kind: type) -> str:
+    def only(self, kind: builtins.type) -> str:
         names = self.find(kind)
         if len(names) != 1:
             raise GraphError(
@@ -207,9 +208,8 @@ class Graph:
         for name in self:
             types = ", ".join(map(str, self.types(name)))
             args = ", ".join(map(str, self.inputs(name)))
-            rows.append(
-                f"%{name}: {types} = {type(self.op(name)).__name__}({args}){field_text(self.op(name))}"
-            )
+            op = self.op(name)
+            rows.append(f"%{name}: {types} = {type(op).__name__}({args}){field_text(op)}")
         return "\n".join(rows)
 
 

@@ -264,7 +264,10 @@ class Add(Laned):
 
 @dataclass(frozen=True, eq=False)
 class Window(Laned):
-    """Line buffer of ``rows`` rows. With ``flat``, a 1x1 window treats the frame as a column of pixels."""
+    """Line buffer of ``rows`` rows.
+
+    ``reshape`` is the shape that the window sees, such as a column of pixels.
+    """
 
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
@@ -295,7 +298,7 @@ class Window(Laned):
 
 @dataclass(frozen=True, eq=False)
 class BitSerialArray(HardwareOp):
-    """Bit-serial array: ``pe`` output channels × ``simd`` inputs × ``planes`` weight planes a cycle.
+    """``pe`` output channels × ``simd`` inputs × ``planes`` weight planes a cycle, bit-serial.
 
     weight (O, I/groups, KH, KW) int64, in the order of the integer graph.
     """
@@ -329,12 +332,13 @@ class BitSerialArray(HardwareOp):
     @property
     def repeat(self) -> int:
         """Times that each window is read: output channel folds × plane folds."""
-        return (self.weight.shape[0] // self.groups // self.pe) * self.folds
+        return (len(self.weight) // self.groups // self.pe) * self.folds
 
     @property
     def rate(self) -> int:
         """Cycles per frame."""
-        beats = self.weight.shape[1] // self.simd * self.weight.shape[2] * self.weight.shape[3]
+        kernel: tuple[int, ...] = self.weight.shape[1:]
+        beats = kernel[0] // self.simd * kernel[1] * kernel[2]
         return self.out_shape[1] * self.out_shape[2] * self.groups * self.repeat * beats
 
     latency: ClassVar[int] = 8

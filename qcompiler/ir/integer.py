@@ -42,7 +42,7 @@ class Input(IntegerOp):
 
 @dataclass(frozen=True, eq=False)
 class Output(IntegerOp):
-    """The result codes: value = step * code + offset; ``shape`` is what the user's model returns."""
+    """The result codes: value = step * code + offset; ``shape`` is what the model returns."""
 
     shape: Shape
     step: float
@@ -54,7 +54,11 @@ class Output(IntegerOp):
 
 @dataclass(frozen=True, eq=False)
 class Conv(IntegerOp):
-    """Exact cross-correlation, no bias. weight (O, I/groups, KH, KW) int64; pads (t, l, b, r) hold pad_code."""
+    """Exact cross-correlation, no bias.
+
+    weight (O, I/groups, KH, KW) int64; the border of ``padding`` (top, left, bottom, right) holds
+    ``pad_code``.
+    """
 
     weight: Array
     stride: tuple[int, int] = (1, 1)
@@ -84,7 +88,10 @@ class Conv(IntegerOp):
 
 @dataclass(frozen=True, eq=False)
 class StepTable(IntegerOp):
-    """``code = table[c][#{k : x >= thresholds[c][k]}]``; thresholds (C, K) sorted, table (C, K+1)."""
+    """``code = table[c][#{k : x >= thresholds[c][k]}]``.
+
+    thresholds (C, K), sorted; table (C, K+1).
+    """
 
     thresholds: Array
     table: Array

@@ -85,7 +85,8 @@ class Conv(NNOp):
         out, per_group, kh, kw = self.weight.shape
         if per_group * self.groups != x.shape[0] or out % self.groups:
             raise GraphError(
-                f"weight {self.weight.shape} with {self.groups} group(s) does not fit {x.shape[0]} channels"
+                f"weight {self.weight.shape} with {self.groups} group(s) does not fit "
+                f"{x.shape[0]} channels"
             )
         h, w = pool_size(x.shape[1:], (kh, kw), self.stride, self.padding, self.dilation)
         return [TensorType((out, h, w))]

@@ -55,7 +55,9 @@ class ClippedAffine:
         shape = (-1,) + (1,) * (x.ndim - 1)
         y = self.scale.reshape(shape) * x + self.shift.reshape(shape)
         y = np.clip(y, self.low.reshape(shape), self.high.reshape(shape))
-        return np.clip(round_half_even((y - spec.offset) / spec.step_in), spec.lo, spec.hi).astype(np.int64)
+        return np.clip(round_half_even((y - spec.offset) / spec.step_in), spec.lo, spec.hi).astype(
+            np.int64
+        )
 
     def thresholds(self, domain: IntType, spec: QuantSpec) -> tuple[Array, Array]:
         """Step table of the codes over ``domain``: thresholds (C, K) and table (C, K+1), int64.

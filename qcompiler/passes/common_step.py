@@ -13,7 +13,7 @@ EXACT = 1e-12  # relative: float64 noise of a ratio that was meant to be whole
 def common_step(
     sa: float, sb: float, a: IntType, b: IntType, out_step: float | None, where: str
 ) -> tuple[int, int, float]:
-    """Least multipliers (a_mul, b_mul) and a step with ``sa ≈ a_mul·step`` and ``sb ≈ b_mul·step``.
+    """Least (a_mul, b_mul) and a step with ``sa ≈ a_mul·step`` and ``sb ≈ b_mul·step``.
 
     An exact ratio of small numbers is taken where there is one. Otherwise one side is exact and
     the other's error over its range stays below a quarter of ``out_step`` (of 1/256 of the
@@ -34,7 +34,7 @@ def common_step(
 def _search(
     sa: float, sb: float, a: IntType, b: IntType, limit: float, most: int
 ) -> tuple[int, int, float] | None:
-    """Smallest multipliers with an alignment error below ``limit``; 0 allows float64 noise alone."""
+    """Least multipliers with an alignment error below ``limit``; 0 allows float64 noise alone."""
     best: tuple[int, int, float] | None = None
     for fine, coarse, swap, span in ((sb, sa, False, a), (sa, sb, True, b)):
         for m in range(1, most + 1):

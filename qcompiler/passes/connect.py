@@ -38,11 +38,11 @@ class SizeFifos:
     """Put a FIFO on every input of a join, deep enough that no join deadlocks or slows the frame.
 
     For join output pixel t, input i needs D_i(t) pixels of the network input (composed from each
-    module's ``need``), so the network input must have advanced to S(t) = max_i D_i(t). By then input
-    i may have produced every pixel k with D_i(k) <= S(t), of which the join has taken t-1: the FIFO
-    holds the rest. The windows behind the other inputs are given one output row of prefetch, so
-    that they load the next row while their arrays work on this one; without that the design would
-    run, at half the speed.
+    module's ``need``), so the network input must have advanced to S(t) = max_i D_i(t). By then
+    input i may have produced every pixel k with D_i(k) <= S(t), of which the join has taken t-1:
+    the FIFO holds the rest. The windows behind the other inputs are given one output row of
+    prefetch, so that they load the next row while their arrays work on this one; without that the
+    design would run, at half the speed.
     """
 
     slack: int = 2
@@ -60,9 +60,8 @@ class SizeFifos:
                 graph.reconnect(name, slot, fifo)
         return graph
 
-
     def _before_borders(self, graph: Graph) -> None:
-        """A FIFO for what comes while a Pad writes the bottom of one frame and the top of the next.
+        """A FIFO for what comes while a Pad writes one frame's bottom and the next one's top.
 
         Without it the module before would stall there, once a frame.
         """
@@ -91,7 +90,7 @@ class Demands:
         self._ahead: dict[Value, Array] = {}
 
     def demand(self, value: Value, ahead: bool) -> Array:
-        """(pixels + 1,) int64: entry k is the network input's pixels behind the first k of ``value``."""
+        """(pixels + 1,) int64: entry k: the network input's pixels behind ``value``'s first k."""
         memo = self._ahead if ahead else self._plain
         if value not in memo:
             stream = self.graph.type(value)

@@ -11,7 +11,7 @@ from qcompiler.ir.graph import Graph
 
 @dataclass(frozen=True)
 class ExplicitPadding:
-    """A convolution's border becomes a Pad node of its own, and a Pad on all sides two of one kind each."""
+    """A convolution's border becomes a Pad node, and a Pad on all sides two of one kind each."""
 
     name: ClassVar[str] = "explicit-padding"
 

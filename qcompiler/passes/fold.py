@@ -62,7 +62,8 @@ class FoldingSpace:
 
     def _beats(self, name: str) -> int:
         """Cycles per frame on one lane."""
-        streams = [*(self.graph.type(v) for v in self.graph.inputs(name)), *self.graph.types(name)]
+        inputs: list[hw.StreamType] = [self.graph.type(v) for v in self.graph.inputs(name)]
+        streams = [*inputs, *self.graph.types(name)]
         return max(s.beats * s.lanes for s in streams)
 
     def _lanes(self, name: str, cycles: int) -> int:

@@ -32,7 +32,7 @@ LutModel = Callable[[int, int, int], float]
 
 
 def array_foldings(op: hw.BitSerialArray, shape: Shape, lut: LutModel) -> list[Folding]:
-    """Every legal folding of an array, cheapest first, without those that another beats on both counts.
+    """Every legal folding of an array, cheapest first, without those beaten on both counts.
 
     Args:
         op: The array; its own folding is ignored.

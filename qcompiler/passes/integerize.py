@@ -23,7 +23,10 @@ MODES = ("auto", "exact", "scale")
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """How an integer value stands for a real one: real = function(code), ``shape`` as the user sees it."""
+    """How an integer value stands for a real one: real = function(code).
+
+    ``shape`` is as the user sees it.
+    """
 
     value: Value
     function: ClippedAffine
@@ -54,7 +57,8 @@ class Integerize:
     """``nn`` with quantizers to ``integer``.
 
     Args:
-        requant: ``auto``, ``exact`` or ``scale`` (see :func:`~qcompiler.passes.requantize.requantize`).
+        requant: ``auto``, ``exact`` or ``scale``
+            (see :func:`~qcompiler.passes.requantize.requantize`).
         reports: Filled with one entry per requantizer.
     """
 
@@ -65,7 +69,8 @@ class Integerize:
     def run(self, graph: Graph) -> Graph:
         if self.requant not in MODES:
             raise QCompilerError(
-                f"requantizer {self.requant!r} is unknown", hint=f"choose one of {MODES}"
+                f"requantizer {self.requant!r} is unknown",
+                hint=f"choose one of {', '.join(MODES)}",
             )
         lowering = _Lowering(graph, self.requant, self.reports)
         for name in graph:
@@ -152,7 +157,7 @@ class _Lowering:
         return self._sum(name, op, value, weight, wstep, step, offset)
 
     def _linear(self, name: str, op: nn.Linear, inputs: list[Carried]) -> Carried:
-        """A linear layer is a convolution whose kernel covers the whole (C, H, W) behind a flatten."""
+        """A convolution whose kernel covers the whole (C, H, W) behind a flatten."""
         (x,) = inputs
         step, offset = self._need_codes(name, x)
         weight, wstep = integer_weights(name, op)
@@ -274,7 +279,8 @@ class _Lowering:
         shape = self.out.type(x.value).shape
         if len(x.shape) == 1 and shape[1:] != (1, 1):
             raise QCompilerError(
-                f"works on a flattened map of {shape[1]}x{shape[2]} pixels, which has no stream form",
+                f"works on a flattened map of {shape[1]}x{shape[2]} pixels, "
+                "which has no stream form",
                 where=name,
                 hint="put a Linear layer (or the output) directly behind the flatten",
             )
@@ -287,15 +293,15 @@ class _Lowering:
         return self.out.add(self.out.fresh(f"{name}_pad"), integer.Pad(pads, code), [source])
 
     def _zero_code(self, name: str, x: Carried, step: float, offset: float) -> int:
-        """The code of the value zero, or an error that names both ways out (docs/numerics.md §3)."""
+        """The code of the value zero, or an error with both ways out (docs/numerics.md §3)."""
         code = round(-offset / step)
         elem = self.out.type(x.value).integers
         if abs(-offset / step - code) > 1e-9 or code not in elem:
             raise QCompilerError(
                 f"its zero padding has no code: zero would be code {-offset / step:g} of {elem}",
                 where=name,
-                hint="choose a quantizer of the input with a code for zero (more activation bits, or a "
-                "zero point), or train with negative padding so that the border holds code 0",
+                hint="choose a quantizer of the input with a code for zero (more activation bits, "
+                "or a zero point), or train with negative padding so that the border holds code 0",
             )
         return code
 

@@ -1,4 +1,4 @@
-"""Turn the real function behind an accumulator into StepTable or ScaleShift (docs/numerics.md §3)."""
+"""From the function behind an accumulator to StepTable or ScaleShift (docs/numerics.md §3)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP_TABLE_BITS = 4  # the widest code that gets a step table by default
 
 @dataclass(frozen=True, eq=False)
 class Requantized:
-    """The op chosen, and on how many accumulator values (summed over channels) it is off by a code."""
+    """The op chosen, and on how many accumulator values, over all channels, its code is off."""
 
     op: integer.StepTable | integer.ScaleShift
     differences: int = 0

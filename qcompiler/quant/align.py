@@ -85,7 +85,7 @@ def _quantizer(graph: Graph, name: str) -> str:
 
 
 def _private(graph: Graph, name: str) -> bool:
-    """Whether a value reaches one addition and nothing else (and no concat, whose steps are tied)."""
+    """Whether a value reaches one addition and nothing else (a concat's steps are tied)."""
     while True:
         users = graph.users(name)
         if len(users) != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,11 +86,23 @@ def _bits(
 
 def parse_weights(text: str) -> tuple[int, dict[str, LayerBits]]:
     """``4``, or the path of a layer table whose line ``default`` is the width of the others."""
-    if text.lstrip("-").isdigit():
+    if re.fullmatch(r"[-+]?[0-9]+", text):
         return int(text), {}
+    if not Path(text).is_file():
+        raise QCompilerError(
+            f"{text!r} is neither a width from {MIN_BITS} to {MAX_BITS} nor a file",
+            where="weights",
+            hint="give a number of bits, or the path of a YAML or JSON table of layers",
+        )
     layers = read_layer_table(Path(text))
-    default = layers.pop("default", LayerBits(8)).weights
-    return (8 if default is None else default), layers
+    default = layers.pop("default", LayerBits(8))
+    if default.activations is not None:
+        raise QCompilerError(
+            "activations are not set here",
+            where=f"{text}, default",
+            hint="write 'default: BITS' for the weights, and give --activations",
+        )
+    return (8 if default.weights is None else default.weights), layers
 
 
 def read_layer_table(path: Path) -> dict[str, LayerBits]:

@@ -96,8 +96,8 @@ class InsertQuantizers:
     name: ClassVar[str] = "insert-quantizers"
 
     def run(self, graph: Graph) -> Graph:
-        self._check_layers(graph)
         sites = find_sites(graph, self.config)
+        self._check_layers(graph, sites)
         ranges = self._ranges(graph, sites)
         groups = _tie_concats(graph, sites)
         for site in sites:
@@ -114,13 +114,22 @@ class InsertQuantizers:
             graph.replace(layer, replace(op, weight_quant=spec))
         return graph
 
-    def _check_layers(self, graph: Graph) -> None:
-        if unknown := [name for name in self.config.layers if name not in graph]:
-            layers = ", ".join([*graph.find(nn.Conv), *graph.find(nn.Linear)])
+    def _check_layers(self, graph: Graph, sites: list[Site]) -> None:
+        """Raise if the layer table asks for something that would have no effect."""
+        layers = [*graph.find(nn.Conv), *graph.find(nn.Linear)]
+        settable = [s.layer for s in sites if not isinstance(graph.op(s.layer), nn.Input)]
+        if unknown := [name for name in self.config.layers if name not in settable]:
             raise QCompilerError(
                 f"the layer table names {', '.join(unknown)}, which the network does not have",
-                hint=f"its layers are {layers}",
+                hint=f"its layers are {', '.join(layers)}",
             )
+        for name, bits in self.config.layers.items():
+            if bits.weights is not None and name not in layers:
+                raise QCompilerError(
+                    "the layer table gives it weight bits, but it has no weights",
+                    where=name,
+                    hint=f"write '{name}: {{activations: {bits.weights}}}' for the width of its codes",
+                )
 
     def _ranges(self, graph: Graph, sites: list[Site]) -> dict[str, Range]:
         ranges: dict[str, Range] = {}
@@ -135,7 +144,7 @@ class InsertQuantizers:
 
 
 def _tie_concats(graph: Graph, sites: list[Site]) -> dict[str, list[Site]]:
-    """For each site the others that must share its quantizer, because a concat joins their codes."""
+    """For each site all that must share its quantizer, because a concat joins their codes."""
     by_node = {site.node: site for site in sites}
     group: dict[str, set[str]] = {site.node: {site.node} for site in sites}
     for name in graph.find(nn.Concat):

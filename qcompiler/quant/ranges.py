@@ -35,7 +35,7 @@ def observe(values: Array, method: str, percentile: float) -> Range:
 def activation_spec(span: Range, bits: int) -> QuantSpec:
     """Unsigned [0, 2^B-1] where nothing is negative, else symmetric [-Q, Q].
 
-    A signed tensor of one bit has the codes 0 and 1 for the values -s and +s; zero has no code then.
+    A signed tensor of one bit has the codes 0 and 1 for the values -s and +s; zero has no code.
     """
     if span.lo >= 0:
         top = 2**bits - 1
@@ -50,8 +50,8 @@ def activation_spec(span: Range, bits: int) -> QuantSpec:
 def weight_spec(weight: Array, bits: int, method: str, percentile: float) -> QuantSpec:
     """Per-output-channel quantizer of weight (O, …): codes [-Q, Q].
 
-    One bit means ±mean|w| per channel (Rastegari et al. 2016, XNOR-Net, eq. 6), written as codes 0 and 1 with
-    an offset; a channel of zeros gets step 1.
+    One bit means ±mean|w| per channel (Rastegari et al. 2016, XNOR-Net, eq. 6), written as codes 0
+    and 1 with an offset; a channel of zeros gets step 1.
     """
     flat = np.abs(weight.reshape(len(weight), -1).astype(np.float64))
     if bits == 1:

@@ -61,7 +61,9 @@ class IntegerReference:
         x = torch.as_tensor(codes)
         shape, elem = self.graph.type(self._input).shape, self.graph.type(self._input).integers
         if tuple(x.shape[1:]) != shape:
-            raise QCompilerError(f"codes have shape {tuple(x.shape[1:])}, the network takes {shape}")
+            raise QCompilerError(
+                f"codes have shape {tuple(x.shape[1:])}, the network takes {shape}"
+            )
         if x.numel() and not (elem.lo <= int(x.min()) and int(x.max()) <= elem.hi):
             raise QCompilerError(f"input codes reach {int(x.min())}…{int(x.max())}, outside {elem}")
         kept = {*keep, self._output}
@@ -109,13 +111,19 @@ class IntegerReference:
 
 
 class _full_precision:
-    """float32 means float32 here, whatever the user allowed elsewhere (bfloat16 products are inexact)."""
+    """float32 means float32 here, whatever the user allowed elsewhere.
+
+    bfloat16 is inexact, and so are NNPACK's Winograd convolutions, which torch takes for batches of
+    16 or more where it has no oneDNN.
+    """
 
     def __enter__(self) -> None:
         self.saved = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")
+        self.nnpack = torch.backends.nnpack.set_flags(False)
 
     def __exit__(self, *exc: object) -> None:
+        torch.backends.nnpack.set_flags(*self.nnpack)
         torch.set_float32_matmul_precision(self.saved)
 
 
@@ -128,13 +136,20 @@ def _conv(op: integer.Conv, types: list[IntType], name: str) -> tuple[Kernel, st
     # every partial sum, in any order, is at most the sum of all magnitudes
     bound = int(np.abs(op.weight).reshape(len(op.weight), -1).sum(axis=1).max()) * reach
     if bound >= FLOAT64:
-        raise QCompilerError(f"its sums reach {bound}, beyond what the reference computes exactly", where=name)
+        raise QCompilerError(
+            f"its sums reach {bound}, beyond what the reference computes exactly", where=name
+        )
     dtype = torch.float32 if bound < FLOAT32 else torch.float64
     weight = torch.from_numpy(np.ascontiguousarray(op.weight)).to(dtype)
     top, left, bottom, right = op.padding
     same = op.pad_code == 0 and top == bottom and left == right
 
-    if weight.shape[2:] == (1, 1) and op.groups == 1 and op.stride == (1, 1) and not any(op.padding):
+    if (
+        weight.shape[2:] == (1, 1)
+        and op.groups == 1
+        and op.stride == (1, 1)
+        and not any(op.padding)
+    ):
         matrix = weight.reshape(weight.shape[0], -1).t().contiguous()
 
         def product(v: torch.Tensor) -> torch.Tensor:
@@ -164,7 +179,8 @@ def _scale_shift(op: integer.ScaleShift, types: list[IntType], name: str) -> tup
 
 def _add(op: integer.Add, types: list[IntType], name: str) -> tuple[Kernel, str]:
     reach = sum(
-        max(abs(t.lo), abs(t.hi)) * abs(mul) for t, mul in zip(types, (op.a_mul, op.b_mul), strict=True)
+        max(abs(t.lo), abs(t.hi)) * abs(mul)
+        for t, mul in zip(types, (op.a_mul, op.b_mul), strict=True)
     )
     dtype = _dtype(reach, name)
 
@@ -219,7 +235,9 @@ def _pass(op: Any, types: list[IntType], name: str) -> tuple[Kernel, str]:
 
 def _dtype(reach: int, name: str) -> torch.dtype:
     if reach >= FLOAT64:
-        raise QCompilerError(f"its values reach {reach}, beyond what the reference computes exactly", where=name)
+        raise QCompilerError(
+            f"its values reach {reach}, beyond what the reference computes exactly", where=name
+        )
     return torch.float32 if reach < FLOAT32 else torch.float64
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from qcompiler.errors import QCompilerError
 from qcompiler.ir import integer
 from qcompiler.ir.types import IntType
 
 Array = np.ndarray[Any, Any]
-FLOAT32, FLOAT64 = 2**24, 2**53
+FLOAT32, FLOAT64, INT64 = 2**24, 2**53, 2**63
 MOST_CODES = 1024  # beyond, no float32 line is precise enough
 UNIT = 2.0**-22  # four float32 roundings: product, sum, and the constants' own
 
@@ -50,11 +51,15 @@ def step_table_kernel(op: integer.StepTable, domain: IntType) -> tuple[Any, str]
     fitted = _fit_affine(op, domain)
     if fitted is not None:
         a, b, lo, hi = fitted
-        return StepKernel(_channels(a, torch.float32), _channels(b, torch.float32), lo, hi), "float32 affine"
+        return StepKernel(
+            _channels(a, torch.float32), _channels(b, torch.float32), lo, hi
+        ), "float32 affine"
     wide = max(abs(domain.lo), abs(domain.hi)) >= FLOAT32
     dtype = torch.float64 if wide else torch.float32
     thresholds = np.clip(op.thresholds, domain.lo, domain.hi + 1)
-    kernel = TableKernel(torch.from_numpy(thresholds).to(dtype), torch.from_numpy(op.table).to(dtype))
+    kernel = TableKernel(
+        torch.from_numpy(thresholds).to(dtype), torch.from_numpy(op.table).to(dtype)
+    )
     return kernel, f"{'float64' if wide else 'float32'} search"
 
 
@@ -65,6 +70,8 @@ def scale_shift_kernel(op: integer.ScaleShift, domain: IntType) -> tuple[Any, st
         a = _channels(op.m / 2.0**op.n, torch.float64)
         b = _channels(op.r / 2.0**op.n, torch.float64)
         return StepKernel(a, b, float(op.clamp.lo), float(op.clamp.hi)), "float64 affine"
+    if reach >= INT64:
+        raise QCompilerError(f"its products reach {reach}, beyond what the reference computes exactly")
     return _int64_kernel(op), "int64"
 
 
@@ -83,7 +90,7 @@ def _channels(values: Array, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _fit_affine(op: integer.StepTable, domain: IntType) -> tuple[Array, Array, float, float] | None:
-    """Find (a, b) per channel with floor(a·x + b) the code, by a margin no float32 rounding can cross.
+    """Find (a, b) per channel with floor(a·x + b) the code, by more than float32 can round away.
 
     The code is a rising staircase; only the two sides of each threshold matter, because the affine
     map is monotone. Returns None where a channel has no such line.

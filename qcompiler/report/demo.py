@@ -20,26 +20,25 @@ def print_demo(result: Demo, out: Console) -> None:
     out.print(_accuracy(result))
     v = result.verified
     out.print(
-        f"bit-exact: {v.frames} frames ({result.images} held-out images, all least, all largest codes), "
-        f"{v.streams} streams, {v.beats:,} beats compared, 0 differences"
+        f"bit-exact: {v.frames} frames ({result.images} held-out images, all least, all largest "
+        f"codes), {v.streams} streams, {v.beats:,} beats compared, 0 differences"
     )
     out.print(f"{v.cycles_per_frame:,} cycles an image in simulation, latency {v.latency:,} cycles")
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items())
     out.print(f"time: {times}")
-    out.print(f"files in {result.folder}/: digits.pt2, calibration.npz, images.npz, net.qc/, build/")
+    files = "digits.pt2, calibration.npz, images.npz, net.qc/, build/"
+    out.print(f"files in {result.folder}/: {files}")
     out.print(f"next: qcompiler synth {result.folder / 'build'}")
 
 
 def _accuracy(result: Demo) -> Table:
-    table = Table(title="Top-1 on held-out digits", title_justify="left", title_style="bold", show_edge=False)
+    title = "Top-1 on held-out digits"
+    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False)
     table.add_column("images")
     for column in ("float", "integer", "RTL"):
         table.add_column(column, justify="right")
-    table.add_row(
-        f"{result.images} simulated",
-        *(f"{100 * a:.1f} %" for a in (result.float_images, result.integer_images, result.rtl_images)),
-    )
-    table.add_row(
-        f"all {result.held_out}", f"{100 * result.float_all:.1f} %", f"{100 * result.integer_all:.1f} %", "-"
-    )
+    some = (result.float_images, result.integer_images, result.rtl_images)
+    table.add_row(f"{result.images} simulated", *(f"{100 * a:.1f} %" for a in some))
+    every = (result.float_all, result.integer_all)
+    table.add_row(f"all {result.held_out}", *(f"{100 * a:.1f} %" for a in every), "-")
     return table

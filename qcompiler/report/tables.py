@@ -12,13 +12,12 @@ from qcompiler.ir.graph import Graph
 from qcompiler.verbs.compile import Compiled
 from qcompiler.verbs.quantize import Quantized
 
-RIGHT = "right"
-
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.show_edge = table.pad_edge = False
     for k, column in enumerate(columns):
-        table.add_column(column, justify="left" if k == 0 else RIGHT, no_wrap=True)
+        table.add_column(column, justify="left" if k == 0 else "right", no_wrap=True)
     return table
 
 
@@ -52,7 +51,7 @@ def layer_costs(graph: Graph, report: Report) -> dict[str, tuple[Cost, int]]:
 
 
 def _owner(graph: Graph, name: str) -> str:
-    """The layer that a module serves: requantizers the one before, what prepares data the one behind."""
+    """The layer that a module serves: the one before a requantizer, else the one behind."""
     op = graph.op(name)
     if isinstance(op, hw.Threshold | hw.Scale | hw.Fork):
         return _owner(graph, graph.inputs(name)[0].node)
@@ -105,7 +104,8 @@ def summary(report: Report, clock_mhz: float) -> list[str]:
     lines = [
         f"{report.cycles:,} cycles a frame = {report.frames_per_second(clock_mhz):,.0f} frames/s "
         f"at {clock_mhz:g} MHz; slowest module: {report.bottleneck}",
-        f"latency about {report.latency:,} cycles = {report.latency_seconds(clock_mhz) * 1e6:,.0f} µs",
+        f"latency about {report.latency:,} cycles = "
+        f"{report.latency_seconds(clock_mhz) * 1e6:,.0f} µs",
         f"{report.device.name}: {used}",
     ]
     if not report.fits:

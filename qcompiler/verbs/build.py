@@ -14,6 +14,28 @@ from qcompiler.ir.hardware import StreamType
 from qcompiler.ir.store import read_graph
 
 
+FIELDS = {
+    "top": str,
+    "target": dict,
+    "sources": list,
+    "memories": list,
+    "streams": list,
+    "ports": dict,
+}
+
+
+def _check(manifest: Any) -> None:
+    """Raise ValueError unless a manifest has the fields that are read from it."""
+    if not isinstance(manifest, dict):
+        raise ValueError("a table was expected")
+    for name, kind in FIELDS.items():
+        if not isinstance(manifest.get(name), kind):
+            raise ValueError(f"the field {name} is missing or no {kind.__name__}")
+    for name in (*manifest["sources"], *manifest["memories"]):
+        if not isinstance(name, str):
+            raise ValueError(f"{name} is no file name")
+
+
 @dataclass(frozen=True)
 class Build:
     """Manifest and graphs of a build folder."""
@@ -28,15 +50,22 @@ class Build:
         hint = "compile a network with `qcompiler compile NET.qc -o FOLDER`"
         path = folder / "manifest.json"
         if not path.is_file():
-            raise QCompilerError("not a build folder (no manifest.json)", where=str(folder), hint=hint)
+            what = "not a build folder (no manifest.json)"
+            raise QCompilerError(what, where=str(folder), hint=hint)
         try:
             manifest = json.loads(path.read_text())
-            manifest["top"], manifest["sources"], manifest["ports"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise QCompilerError(f"damaged manifest: {error}", where=str(path), hint=hint) from error
-        if missing := [s for s in manifest["sources"] if not (folder / s).is_file()]:
+            _check(manifest)
+        except ValueError as error:
+            raise QCompilerError(f"damaged: {error}", where=str(path), hint=hint) from error
+        files = [*manifest["sources"], *manifest["memories"]]
+        if missing := [name for name in files if not (folder / name).is_file()]:
             raise QCompilerError(f"{missing[0]} is missing", where=str(folder), hint=hint)
-        return cls(folder, manifest, read_graph(folder / "integer"), read_graph(folder / "hardware"))
+        integer, hardware = read_graph(folder / "integer"), read_graph(folder / "hardware")
+        for graph, dialect in ((integer, "integer"), (hardware, "hardware")):
+            if graph.dialect != dialect:
+                what = f"holds a graph of {graph.dialect}"
+                raise QCompilerError(what, where=str(folder / dialect), hint=hint)
+        return cls(folder, manifest, integer, hardware)
 
     def streams(self) -> dict[str, StreamType]:
         """Every stream of the core by its wire, in the order of the data."""

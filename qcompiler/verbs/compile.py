@@ -16,6 +16,7 @@ from qcompiler.estimate.devices import Device, device
 from qcompiler.estimate.report import Report
 from qcompiler.estimate.report import estimate as estimate_graph
 from qcompiler.folders import check_target, new_folder
+from qcompiler.frontend.names import KEYWORDS
 from qcompiler.hardware.design import make_design, stream_facts
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
@@ -26,9 +27,13 @@ from qcompiler.passes.folding import LutModel
 from qcompiler.passes.integerize import Integerize, RequantReport
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.progress import QUIET, Progress
+from qcompiler.resources import RTL
 
 MARKER = "manifest.json"
 DEFAULT_SHARE = 0.5  # of the device's LUT, where neither a rate nor a budget is asked for
+FOLD = "fold"
+PASSES = (Integerize.name, *(p.name for p in TO_HARDWARE), FOLD, *(p.name for p in CONNECT))
+"""The names that ``after`` is called with, in order."""
 Dump = Callable[[str, Graph], None]
 
 
@@ -55,13 +60,17 @@ class Target:
     def __post_init__(self) -> None:
         for name in ("fps", "lut", "clock_mhz"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < float("inf"):
                 raise QCompilerError(f"{name} is {value}, a positive number was expected")
         if self.fps is not None and self.lut is not None:
             raise QCompilerError("give either a frame rate or a LUT budget, not both")
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.top):
             raise QCompilerError(
                 f"{self.top!r} is not a module name", hint="use lower-case letters, digits and _"
+            )
+        if self.top in KEYWORDS or (RTL / f"{self.top}.v").is_file():
+            raise QCompilerError(
+                f"the module name {self.top} is taken", hint="give another one with --top"
             )
 
 
@@ -131,7 +140,7 @@ def compile(
     progress.advance()
     folded, limit = _solve(space, target, chip, clock)
     if after is not None:
-        after("fold", folded)
+        after(FOLD, folded)
     hardware = run_passes(folded, CONNECT, after=after)
     report = estimate_graph(hardware, chip)
     progress.advance()
@@ -163,7 +172,8 @@ def _solve(space: FoldingSpace, target: Target, chip: Device, clock: float) -> t
             best = clock * 1e6 / slowest.cycles
             raise QCompilerError(
                 f"{target.fps:g} frames/s at {clock:g} MHz leave {wanted} cycles a frame, but "
-                f"{slowest.node} takes {slowest.cycles} when fully unfolded: at most {best:.1f} frames/s",
+                f"{slowest.node} takes {slowest.cycles} when fully unfolded: at most {best:.1f} "
+                "frames/s",
                 where=slowest.node,
                 hint=f"ask for --fps {int(best)}, raise --clock, or shrink that layer",
             )
@@ -177,18 +187,18 @@ def _solve(space: FoldingSpace, target: Target, chip: Device, clock: float) -> t
     def price(graph: Graph) -> float:
         return estimate_graph(run_passes(graph, CONNECT), chip).total.lut
 
-    folded = space.within(budget, price)
-    if folded is None:
+    found = space.within(budget, price)
+    if found is None:
         least = price(space.balanced(space.slowest()))
         raise QCompilerError(
             f"the smallest folding takes about {least:.0f} LUT, the budget is {budget}",
             hint="raise --lut or name a larger --target",
         )
-    name, cycles = bottleneck(folded)
+    name, cycles = bottleneck(found)
     floor = space.bounds()[0]
     if cycles == floor.cycles:
-        return folded, f"{floor.node}: {cycles} cycles a frame even when fully unfolded"
-    return folded, f"the budget of {budget} LUT; slowest module: {name}, {cycles} cycles"
+        return found, f"{floor.node}: {cycles} cycles a frame even when fully unfolded"
+    return found, f"the budget of {budget} LUT; slowest module: {name}, {cycles} cycles"
 
 
 def write_build(result: Compiled, target: Target, chip: Device, out: Path) -> None:

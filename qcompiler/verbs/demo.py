@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from qcompiler.flows.verilator import find_toolchain
 from qcompiler.folders import check_target
 from qcompiler.models.data import Split
 from qcompiler.models.digits import DigitsNet, train_digits
@@ -42,7 +43,10 @@ TARGET = Target(device="ecp5-85k", fps=20_000, top="digits")
 
 @dataclass(frozen=True, eq=False)
 class Demo:
-    """What the demo did. Accuracies are top-1 shares; ``rtl`` is over the simulated images alone."""
+    """What the demo did.
+
+    Accuracies are top-1 shares; ``rtl`` is over the simulated images alone.
+    """
 
     folder: Path
     quantized: Quantized
@@ -66,6 +70,7 @@ def demo(out: Path, *, images: int = 20, progress: Progress = QUIET) -> Demo:
         images: Held-out images to simulate.
     """
     check_target(out, MARKER)
+    find_toolchain()  # before the minutes of training
     seconds: dict[str, float] = {}
     model, train, test = _train(progress, seconds)
     out.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,8 @@ class Quantized:
     Args:
         graph: nn dialect, with quantizers.
         layers: Widths, in the order of the data.
-        signal_to_noise_db: Of the integer network's output against the float one's, calibration set.
+        signal_to_noise_db: Of the integer network's output against the float one's, on the
+            calibration set.
         agreement: Share of calibration samples whose largest output is the same.
     """
 
@@ -115,14 +116,19 @@ def _import(
     if isinstance(model, torch.nn.Module):
         if example is None:
             if samples.dtype.kind != "f" or samples.ndim < 2 or not len(samples):
-                raise QCompilerError(f"has dtype {samples.dtype} and shape {samples.shape}; float samples "
-                                     "with a batch axis were expected", where="calibration set")
+                raise QCompilerError(
+                    f"has dtype {samples.dtype} and shape {samples.shape}; float samples with a "
+                    "batch axis were expected",
+                    where="calibration set",
+                )
             example = (torch.from_numpy(np.ascontiguousarray(samples[:2], np.float32)),)
         return import_module(model, example)
     return load_pt2(model)
 
 
-def _compare(floating: Graph, quantized: Graph, samples: Array, progress: Progress) -> tuple[float, float]:
+def _compare(
+    floating: Graph, quantized: Graph, samples: Array, progress: Progress
+) -> tuple[float, float]:
     """Integer against float network on (at most 256 of) the samples."""
     reference = IntegerReference(run_passes(quantized, [Integerize()]))
     samples = samples[:256]

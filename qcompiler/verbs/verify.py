@@ -17,6 +17,7 @@ from qcompiler.flows.bench import Bench
 from qcompiler.flows.harness import Probe
 from qcompiler.flows.layout import beats_of, place_of, raster, tensor_of, window_of
 from qcompiler.flows.results import BenchResult, Mismatch
+from qcompiler.flows.verilator import find_toolchain
 from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer
 from qcompiler.ir.hardware import StreamType
@@ -36,7 +37,7 @@ class Stall:
 
 
 def lopsided(share: float) -> list[Stall]:
-    """Runs to make for a stall share: none, then each end alone, which fills and drains the pipeline."""
+    """Runs for a stall share: none, then each end alone, which fills and drains the pipeline."""
     return [Stall(0, 0)] + ([Stall(share, 0), Stall(0, share)] if share else [])
 
 
@@ -69,6 +70,7 @@ def verify(
     build: Path | Build,
     inputs: Path | Array | None = None,
     *,
+    frames: int | None = None,
     stalls: Sequence[Stall] = (Stall(0, 0),),
     extremes: bool = True,
     random_frames: int = 0,
@@ -83,6 +85,7 @@ def verify(
     Args:
         build: Folder that ``compile`` wrote.
         inputs: Samples as the network takes them, float (N, …), or an .npz file of them.
+        frames: Use only the first so many samples.
         stalls: One run for each.
         extremes: Add a frame of all least and one of all largest codes.
         random_frames: Add frames of uniformly random codes.
@@ -91,12 +94,13 @@ def verify(
         waves: On a failure leave a VCD file of the failing frame.
 
     Raises:
-        VerificationError: Names the first node, frame, pixel and channel that differs, and both values;
-            or, for a hang, where each stream stands.
+        VerificationError: Names the first node, frame, pixel and channel that differs, and both
+            values; or, for a hang, where each stream stands.
     """
     build = build if isinstance(build, Build) else Build.read(build)
+    find_toolchain()  # before anything is written
     reference = IntegerReference(build.integer)
-    codes, samples = _stimulus(build, reference, inputs, extremes, random_frames, seed)
+    codes, samples = _stimulus(build, reference, inputs, frames, extremes, random_frames, seed)
     streams = build.streams()
     progress.begin("computing the reference", 1)
     trace = reference.trace(codes)
@@ -106,7 +110,8 @@ def verify(
     progress.end()
     source = streams[next(iter(streams))]
     port = build.manifest["ports"]
-    played = {"s_axis": Beats.from_frames(raster(codes, source.lanes), port["s_axis"]["padded_bits"])}
+    bits = port["s_axis"]["padded_bits"]
+    played = {"s_axis": Beats.from_frames(raster(codes, source.lanes), bits)}
     expected: dict[str, Beats | int] = {
         wire: beats_of(trace[stream.tensor], stream) for wire, stream in streams.items()
     }
@@ -168,6 +173,7 @@ def _stimulus(
     build: Build,
     reference: IntegerReference,
     inputs: Path | Array | None,
+    frames: int | None,
     extremes: bool,
     random_frames: int,
     seed: int,
@@ -178,8 +184,9 @@ def _stimulus(
     if inputs is not None:
         where = str(inputs) if isinstance(inputs, Path) else "inputs"
         samples = read_inputs(inputs) if isinstance(inputs, Path) else inputs
-        shape = op.shape if samples.ndim == 4 else (op.shape[0],)
-        parts.append(reference.encode(check_inputs(samples, shape, where)))
+        features = op.shape[1:] == (1, 1) and samples.ndim != 4
+        shape = op.shape[:1] if features else op.shape
+        parts.append(reference.encode(check_inputs(samples, shape, where)[:frames]))
     count = len(parts[0]) if parts else 0
     if extremes:
         parts.append(np.stack([np.full(op.shape, v, np.int64) for v in (op.elem.lo, op.elem.hi)]))
@@ -187,7 +194,7 @@ def _stimulus(
         rng = np.random.default_rng(seed)
         parts.append(rng.integers(op.elem.lo, op.elem.hi + 1, (random_frames, *op.shape)))
     if not parts:
-        raise QCompilerError("there is nothing to simulate", hint="give --inputs or --random")
+        raise QCompilerError("there is nothing to simulate", hint="give --inputs, --random or --extremes")
     return np.concatenate(parts), count
 
 
@@ -207,9 +214,8 @@ def _failure(
             return VerificationError(text, where=where, hint=hint)
     if result.protocol_errors:
         return VerificationError(str(result.protocol_errors[0]), where=where, hint=hint)
-    stuck = [
-        f"    {name}: {state}" for name, state in result.streams.items() if state.valid != state.ready
-    ]
+    waiting = {name: s for name, s in result.streams.items() if s.valid != s.ready}
+    stuck = [f"    {name}: {state}" for name, state in waiting.items()]
     full = [name for name in streams if _is_full_fifo(build, name, result)]
     text = f"the design hangs at cycle {result.cycles}; streams that wait:\n" + "\n".join(stuck)
     if full:
@@ -237,7 +243,8 @@ def explain(wire: str, stream: StreamType, m: Mismatch) -> str:
     want = unpack(m.expected, stream.elem.bits, stream.lanes, stream.elem.signed)
     for lane, (g, w) in enumerate(zip(got, want, strict=True)):
         if g != w:
-            at = f"frame {place.frame}, pixel ({place.row}, {place.column}), channel {place.channel + lane}"
+            pixel = f"pixel ({place.row}, {place.column})"
+            at = f"frame {place.frame}, {pixel}, channel {place.channel + lane}"
             return f"first difference at {what}: {at}: hardware {g}, reference {w}"
     flag = "comes" if m.got_last else "is missing"
     return f"first difference at {what}: {place}: the values agree but tlast {flag}"

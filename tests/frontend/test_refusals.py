@@ -314,3 +314,14 @@ def test_damaged_model(tmp_path: Path) -> None:
 
     path = rewritten(saved(tmp_path / "m.pt2"), tmp_path / "d.pt2", change)
     assert "cannot read this pt2 archive" in load_error(path).what
+
+
+def test_a_region_without_gradients_is_named() -> None:
+    def function(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return x.relu()
+
+    program = torch.export.export(Calls(function), (torch.zeros(1, 2, 3, 3),))
+    with pytest.raises(UnsupportedError, match="wrap_with_set_grad_enabled is not supported"):
+        import_program(program)
+    import_module(Calls(function), (torch.zeros(1, 2, 3, 3),))  # exports without gradients itself
