@@ -117,9 +117,10 @@ def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Part
         "partial": op.lanes * max(dsp - 1, 0) * product,
         "soft": 0 if dsp else op.lanes * operand * m,
         "clamp": op.lanes * kept,
+        "out": op.lanes * out,
         "bits": clog2(words),
     }
-    rom = rom_cost(op.lanes * (m + r), words, family)
+    rom = rom_cost(op.lanes * (m + r), words, family, counted=words > 64)
     offsets = min(op.lanes * r, (1 << min(words, 62)) - 2)  # equal columns of the ROM are merged
     ff = op.lanes * out + clog2(words) + 8 + offsets
     if inside:  # the block has registers for all but the offsets

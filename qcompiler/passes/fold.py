@@ -62,9 +62,8 @@ class FoldingSpace:
 
     def _beats(self, name: str) -> int:
         """Cycles per frame on one lane."""
-        inputs: list[hw.StreamType] = [self.graph.type(v) for v in self.graph.inputs(name)]
-        streams = [*inputs, *self.graph.types(name)]
-        return max(s.beats * s.lanes for s in streams)
+        streams: list[hw.StreamType] = [self.graph.type(v) for v in self.graph.inputs(name)]
+        return max(s.beats * s.lanes for s in (*streams, *self.graph.types(name)))
 
     def _lanes(self, name: str, cycles: int) -> int:
         op = self.graph.op(name)

@@ -128,7 +128,7 @@ class InsertQuantizers:
                 raise QCompilerError(
                     "the layer table gives it weight bits, but it has no weights",
                     where=name,
-                    hint=f"write '{name}: {{activations: {bits.weights}}}' for the width of its codes",
+                    hint=f"for the width of its codes write '{name}: {{activations: BITS}}'",
                 )
 
     def _ranges(self, graph: Graph, sites: list[Site]) -> dict[str, Range]:

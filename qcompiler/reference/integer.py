@@ -120,10 +120,12 @@ class _full_precision:
     def __enter__(self) -> None:
         self.saved = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")
-        self.nnpack = torch.backends.nnpack.set_flags(False)
+        nnpack: Any = torch.backends.nnpack
+        self.nnpack = nnpack.flags(enabled=False)
+        self.nnpack.__enter__()
 
     def __exit__(self, *exc: object) -> None:
-        torch.backends.nnpack.set_flags(*self.nnpack)
+        self.nnpack.__exit__(None, None, None)
         torch.set_float32_matmul_precision(self.saved)
 
 

@@ -71,7 +71,9 @@ def scale_shift_kernel(op: integer.ScaleShift, domain: IntType) -> tuple[Any, st
         b = _channels(op.r / 2.0**op.n, torch.float64)
         return StepKernel(a, b, float(op.clamp.lo), float(op.clamp.hi)), "float64 affine"
     if reach >= INT64:
-        raise QCompilerError(f"its products reach {reach}, beyond what the reference computes exactly")
+        raise QCompilerError(
+            f"its products reach {reach}, beyond what the reference computes exactly"
+        )
     return _int64_kernel(op), "int64"
 
 

@@ -13,7 +13,6 @@ from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.hardware import StreamType
 from qcompiler.ir.store import read_graph
 
-
 FIELDS = {
     "top": str,
     "target": dict,

@@ -194,7 +194,9 @@ def _stimulus(
         rng = np.random.default_rng(seed)
         parts.append(rng.integers(op.elem.lo, op.elem.hi + 1, (random_frames, *op.shape)))
     if not parts:
-        raise QCompilerError("there is nothing to simulate", hint="give --inputs, --random or --extremes")
+        raise QCompilerError(
+            "there is nothing to simulate", hint="give --inputs, --random or --extremes"
+        )
     return np.concatenate(parts), count
 
 
