@@ -71,7 +71,7 @@ def plain_speed(folder: Path, codes: np.ndarray[Any, Any]) -> float:
     words = [sum((int(v) & mask) << (k * shift) for k, v in enumerate(row)) for row in beats]
     (work / "beats.hex").write_text("".join(f"{w:x}\n" for w in words))
     command = [
-        tools.verilator, "--cc", "--exe", "--build", "-j", "2", "-Wno-fatal", "-Wno-lint",
+        tools.verilator, "--cc", "--exe", "+1364-2005ext+v", "--build", "-j", "2", "-Wno-fatal", "-Wno-lint",
         "--top-module", top, "--Mdir", str(work / "obj"), "-O3", "-CFLAGS", "-O1",
         "-o", "plain", *(str(folder / s) for s in build.manifest["sources"]), str(work / "main.cpp"),
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Part
         "one": 1,
         "sum": 0 if inside else op.lanes * even(total, family),
         "partial": op.lanes * max(dsp - 1, 0) * product,
-        "soft": 0 if dsp else op.lanes * operand * m,
+        "soft": 0 if dsp else op.lanes * operand * m * (1 if words > 1 else 0.35),
         "clamp": op.lanes * kept,
         "out": op.lanes * out,
         "bits": clog2(words),
@@ -156,7 +157,11 @@ def global_sum(op: hw.GlobalSum, inputs: Types, outputs: Types, family: str) -> 
     (x,), width = inputs, outputs[0].width
     bits = counter_bits(x.words, x.pixels)
     held = Cost(ff=width)
-    if x.words > 1:  # the address is registered once more, inside the RAM's read
-        held = ram_cost(width, x.words, family, registered=False) + Cost(ff=clog2(x.words))
+    if x.words > 1:  # Yosys registers the address once more, so that the read counts as registered
+        ram = ram_cost(width, x.words, family)
+        if ram.bram:  # which cannot read what is being written: that goes round it
+            held = ram + Cost(width, width + 1)
+        else:
+            held = replace(ram, ff=ram.ff - width + (0 if family == "ice40" else clog2(x.words)))
     features = {"one": 1, "width": width, "bits": bits}
     return [Parts("global_sum", features, Cost(ff=width + 2 + bits) + held)]

@@ -50,20 +50,31 @@ class Graph:
         """Add a node fed by ``inputs`` (in order) and return its first output."""
         if name in self._g:
             raise GraphError("the name is already taken", where=name)
+        self._check_dialect(name, op)
+        sources = [self._existing(_value(source), name) for source in inputs]
+        self._g.add_node(name, op=op, types=())
+        for slot, source in enumerate(sources):
+            self._connect(source, name, slot)
+        try:
+            self._retype(name)
+        except Exception:
+            self._g.remove_node(name)
+            raise
+        return Value(name)
+
+    def _check_dialect(self, name: str, op: Any) -> None:
         if op.dialect != self.dialect:
             raise GraphError(
                 f"{type(op).__name__} is an op of {op.dialect}, the graph is {self.dialect}",
                 where=name,
             )
-        self._g.add_node(name, op=op, types=())
-        for slot, source in enumerate(inputs):
-            self._connect(_value(source), name, slot)
-        self._retype(name)
-        return Value(name)
 
-    def _connect(self, source: Value, name: str, slot: int) -> None:
+    def _existing(self, source: Value, name: str) -> Value:
         if source.node not in self._g:
             raise GraphError(f"input {source} does not exist", where=name)
+        return source
+
+    def _connect(self, source: Value, name: str, slot: int) -> None:
         self._g.add_edge(source.node, name, key=(source.port, slot))
 
     def _retype(self, name: str) -> None:
@@ -136,14 +147,15 @@ class Graph:
 
     def replace(self, name: str, op: Any) -> None:
         """Put ``op`` in the place of a node's op, keeping its name and edges."""
+        self._check_dialect(name, op)
         self._g.nodes[name]["op"] = op
         self._retype(name)
 
     def reconnect(self, name: str, slot: int, source: Value | str) -> None:
         """Feed one input slot of a node from another value."""
-        old = self.inputs(name)[slot]
+        old, new = self.inputs(name)[slot], self._existing(_value(source), name)
         self._g.remove_edge(old.node, name, key=(old.port, slot))
-        self._connect(_value(source), name, slot)
+        self._connect(new, name, slot)
 
     def redirect(self, old: Value | str, new: Value | str, *, keep: Sequence[str] = ()) -> None:
         """Feed every user of ``old`` from ``new``, except the nodes in ``keep``."""

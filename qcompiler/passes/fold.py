@@ -63,7 +63,8 @@ class FoldingSpace:
     def _beats(self, name: str) -> int:
         """Cycles per frame on one lane."""
         streams: list[hw.StreamType] = [self.graph.type(v) for v in self.graph.inputs(name)]
-        return max(s.beats * s.lanes for s in (*streams, *self.graph.types(name)))
+        streams += self.graph.types(name)
+        return max(s.beats * s.lanes for s in streams)
 
     def _lanes(self, name: str, cycles: int) -> int:
         op = self.graph.op(name)
