@@ -5,6 +5,7 @@ It plays the same codes at full rate into the AXI4-Stream top and counts cycles 
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def plain_speed(folder: Path, codes: np.ndarray[Any, Any]) -> float:
         "--top-module", top, "--Mdir", str(work / "obj"), "-O3", "-CFLAGS", "-O1",
         "-o", "plain", *(str(folder / s) for s in build.manifest["sources"]), str(work / "main.cpp"),
     ]  # fmt: skip
-    made = subprocess.run(command, env=tools.env, capture_output=True, text=True)
+    made = subprocess.run(command, env={**os.environ, **tools.env}, capture_output=True, text=True)
     if made.returncode:
         raise RuntimeError(made.stdout[-2000:] + made.stderr[-2000:])
     wanted = str(sink["beats_per_frame"] * len(codes))

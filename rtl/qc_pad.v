@@ -1,6 +1,6 @@
 // qc_pad: frames of H x W pixels grow by a border of FILL beats.
 //
-//   out[y][x] = in[y - TOP][x - LEFT]   interior,   FILL in the border
+//   out[y][x] = in[y - TOP][x - LEFT] inside,   FILL in the border
 //
 // A frame of the output starts only when a beat waits at the input: after a frame
 // the module is silent until the next one comes. Later borders do not wait.
@@ -41,7 +41,7 @@ module qc_pad #(
     localparam XN      = (LEFT + W + RIGHT) * WORDS;
     localparam XB      = (XN > 1) ? $clog2(XN) : 1;
     localparam X_ENTER = LEFT * WORDS - 1;           // last beat of the left border
-    localparam X_LEAVE = (LEFT + W) * WORDS - 1;     // last beat interior
+    localparam X_LEAVE = (LEFT + W) * WORDS - 1;     // last beat of the interior
     localparam X_END   = XN - 1;
     localparam YN      = TOP + H + BOTTOM;
     localparam YB      = (YN > 1) ? $clog2(YN) : 1;
@@ -51,8 +51,8 @@ module qc_pad #(
 
     reg [XB-1:0] x_q;
     reg [YB-1:0] y_q;
-    reg          x_in_q;    // x_q is interior
-    reg          y_in_q;    // y_q is interior
+    reg          x_in_q;    // x_q is inside the frame that comes in
+    reg          y_in_q;    // y_q likewise
     reg          first_q;   // the next output beat is the first of a frame
 
     wire x_enter = (LEFT > 0) && (x_q == X_ENTER[XB-1:0]);
@@ -61,7 +61,7 @@ module qc_pad #(
     wire y_enter = (TOP > 0) && (y_q == Y_ENTER[YB-1:0]);
     wire y_leave = (BOTTOM > 0) && (y_q == Y_LEAVE[YB-1:0]);
     wire y_last  = (y_q == Y_END[YB-1:0]);
-    wire interior  = x_in_q && y_in_q;
+    wire interior = x_in_q && y_in_q;
 
     // ---- handshake ---------------------------------------------------------
 

@@ -17,15 +17,21 @@ class MergePadding:
 
     def run(self, graph: Graph) -> Graph:
         for name in graph.find(nn.Conv):
-            conv = graph.op(name)
-            (source,) = graph.inputs(name)
-            pad = graph.op(source.node)
-            if not isinstance(pad, nn.Pad) or pad.pads[0] != (0, 0):
-                continue
-            (top, bottom), (left, right) = pad.pads[1:]
-            t, l, b, r = conv.padding  # noqa: E741
-            graph.reconnect(name, 0, graph.inputs(source.node)[0])
-            graph.replace(name, replace(conv, padding=(t + top, l + left, b + bottom, r + right)))
-            if not graph.users(source.node):
-                graph.remove(source.node)
+            while self._merge(graph, name):
+                pass
         return graph
+
+    def _merge(self, graph: Graph, name: str) -> bool:
+        """Merge the one Pad before a convolution, if there is one."""
+        conv = graph.op(name)
+        (source,) = graph.inputs(name)
+        pad = graph.op(source.node)
+        if not isinstance(pad, nn.Pad) or pad.pads[0] != (0, 0):
+            return False
+        (top, bottom), (left, right) = pad.pads[1:]
+        t, l, b, r = conv.padding  # noqa: E741
+        graph.reconnect(name, 0, graph.inputs(source.node)[0])
+        graph.replace(name, replace(conv, padding=(t + top, l + left, b + bottom, r + right)))
+        if not graph.users(source.node):
+            graph.remove(source.node)
+        return True

@@ -1,0 +1,110 @@
+"""Thresholds against brute force over the whole domain, and composition against evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qcompiler.ir.nn import QuantSpec
+from qcompiler.ir.types import IntType
+from qcompiler.passes.clipped_affine import ClippedAffine
+
+Array = np.ndarray[Any, Any]
+SEEDS = range(40)
+
+
+def random_function(rng: np.random.Generator, channels: int) -> ClippedAffine:
+    """Scales of both signs and zero, some channels far outside the codes, clips of all kinds."""
+    scale = rng.normal(0, 1, channels) * 10.0 ** rng.uniform(-3, 0.5, channels)
+    scale[rng.random(channels) < 0.2] = 0
+    function = ClippedAffine.affine(scale, rng.normal(0, 8, channels), channels)
+    for _ in range(rng.integers(0, 3)):
+        if rng.random() < 0.5:
+            lo = float(rng.normal(0, 4))
+            function = function.then_clip(lo, lo + float(rng.choice([0.0, 3.0, 9.0, np.inf])))
+        else:
+            factor = rng.normal(0, 1, channels)
+            factor[rng.random(channels) < 0.2] = 0
+            function = function.then_affine(factor, rng.normal(0, 4, channels))
+    return function
+
+
+def random_spec(rng: np.random.Generator) -> QuantSpec:
+    bits = int(rng.integers(1, 7))
+    lo = int(rng.choice([0, -(2 ** (bits - 1)), -(2 ** (bits - 1)) + 1, 3]))
+    hi = max(lo + 2**bits - 1 - int(rng.integers(0, 2)), lo)
+    step = float(10.0 ** rng.uniform(-2, 1))
+    return QuantSpec.uniform(step, lo, hi, float(rng.choice([0.0, rng.normal(0, 3)])))
+
+
+def by_table(thresholds: Array, table: Array, x: Array) -> Array:
+    counts = (x[None, :, None] >= thresholds[:, None, :]).sum(axis=2)
+    return np.take_along_axis(table, counts, axis=1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_thresholds_equal_the_definition_everywhere(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lo = int(rng.integers(-400, 300))
+    domain = IntType(lo, lo + int(rng.integers(0, 700)))
+    function, spec = random_function(rng, 9), random_spec(rng)
+    thresholds, table = function.thresholds(domain, spec)
+    x = np.arange(domain.lo, domain.hi + 1)
+    expected = function.codes(np.broadcast_to(x, (9, len(x))), spec)
+    np.testing.assert_array_equal(by_table(thresholds, table, x), expected)
+    assert (np.diff(thresholds, axis=1) >= 0).all()
+    assert thresholds.size == 0 or (thresholds.min(), thresholds.max()) >= (domain.lo, domain.lo)
+    assert thresholds.size == 0 or thresholds.max() <= domain.hi + 1
+    assert table.shape == (9, spec.hi - spec.lo + 1)
+
+
+def test_extreme_domains_are_not_scanned() -> None:
+    domain = IntType(-(2**40), 2**40)
+    function = ClippedAffine.affine(2.0**-38, 0.0, 1)
+    thresholds, _ = function.thresholds(domain, QuantSpec.uniform(1.0, -4, 4))
+    # ties go to even: 0.5 rounds to 0, 1.5 to 2, 2.5 to 2, 3.5 to 4
+    expected = np.array([-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5]) * 2**38
+    beyond = np.abs(thresholds[0] - expected)
+    assert (beyond <= 2.0**-24 * 2**38).all()
+
+
+def test_a_hand_made_table() -> None:
+    """relu(-2x + 3) in steps of 2: 3, 1 -> codes 2 (1.5 to even), 0 (0.5 to even)."""
+    function = ClippedAffine.affine(-2.0, 3.0, 1).then_clip(0.0, np.inf)
+    thresholds, table = function.thresholds(IntType(-2, 2), QuantSpec.uniform(2.0, 0, 3))
+    np.testing.assert_array_equal(by_table(thresholds, table, np.arange(-2, 3)), [[3, 2, 2, 0, 0]])
+
+
+def test_ends_of_thresholds_that_nothing_or_everything_passes() -> None:
+    function = ClippedAffine.affine(np.array([0.0, 0.0]), np.array([100.0, -100.0]), 2)
+    thresholds, table = function.thresholds(IntType(-5, 5), QuantSpec.uniform(1.0, 0, 2))
+    np.testing.assert_array_equal(thresholds, [[-5, -5], [6, 6]])
+    np.testing.assert_array_equal(table, [[0, 1, 2], [0, 1, 2]])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_composition_is_evaluation_in_order(seed: int) -> None:
+    rng = np.random.default_rng([seed, 1])
+    x = rng.normal(0, 20, (4, 50))
+    scale, shift = rng.normal(0, 1, 4), rng.normal(0, 1, 4)
+    function, y = ClippedAffine.affine(scale, shift, 4), scale[:, None] * x + shift[:, None]
+    for _ in range(4):
+        factor, offset = rng.normal(0, 1, 4), rng.normal(0, 5, 4)
+        factor[rng.integers(0, 4)] = 0
+        function, y = function.then_affine(factor, offset), factor[:, None] * y + offset[:, None]
+        lo = float(rng.normal(-3, 3))
+        hi = lo + float(rng.choice([1.0, 8.0, np.inf]))
+        function, y = function.then_clip(lo, hi), np.clip(y, lo, hi)
+    spec = QuantSpec.uniform(1e-3, -(10**9), 10**9)
+    assert np.abs(function.codes(x, spec) - np.rint(y / 1e-3)).max() <= 1
+    assert not np.isnan(function.low).any() and not np.isnan(function.high).any()
+
+
+def test_plain() -> None:
+    function = ClippedAffine.affine(2.0, 0.0, 3)
+    assert function.plain()
+    assert function.then_affine(np.array([1.0, -2.0, 3.0]), np.zeros(3)).plain()
+    assert not function.then_clip(0.0, np.inf).plain()
+    assert not function.then_affine(np.array([1.0, 0.0, 3.0]), np.zeros(3)).plain()
