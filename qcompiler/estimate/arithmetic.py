@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import ram_cost, rom_cost
+from qcompiler.estimate.memory import columns, ram_cost, rom_cost, rom_cost_of
 from qcompiler.estimate.parts import Parts, clog2, counter_bits, even
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
@@ -78,24 +78,41 @@ def threshold(op: hw.Threshold, inputs: Types, outputs: Types, family: str) -> l
     full, top = count + 1 == 1 << stages, (1 << x.elem.bits - x.elem.signed) - 1
     idle = not full or bool((op.thresholds > x.elem.hi).any())
     bits = x.elem.bits + int(idle and x.elem.hi == top)  # one more for a threshold never reached
-    roms = [rom_cost(bits, words << stage, family) for stage in range(stages)]
+    roms = _search_roms(op, x, stages)
     # x beside the ROM and beside the comparison; the last is not used.
     ff = bits * (2 * stages - 1) + stages * stages if stages else 0
-    lane = Cost(ff=ff) + Cost.sum(roms)
+    found = Cost.sum(rom_cost_of(rom, bits, family, rows=words) for rom in roms)
+    found += Cost(ff=op.lanes * ff)
     affine = _affine(op.table)
     if not affine:
         common = bool((op.table == op.table[0]).all())
-        lane += rom_cost(outputs[0].elem.bits, (1 if common else words) << stages, family)
+        code = rom_cost(outputs[0].elem.bits, (1 if common else words) << stages, family)
+        found += Cost.sum([code] * op.lanes)
     latency = 1 + 2 * stages + (not affine or (int(op.table[0, 0]) != 0 and stages > 0))
-    moved = clog2(words) * max(2 * stages - 1, 1)
+    alike = all((rom.reshape(words, -1) == rom[: rom.size // words]).all() for rom in roms)
+    counter = 0 if alike and affine else clog2(words)  # nothing asks for the word
+    moved = counter * max(2 * stages - 1, 1)
     ff = x.width + 2 * latency + moved
     features = {
         "one": 1,
         "compare": op.lanes * stages * even(bits, family),
         "stages": op.lanes * stages,
-        "bits": clog2(words),
+        "bits": counter,
     }
-    return [Parts("threshold", features, Cost.sum([lane] * op.lanes) + Cost(ff=ff))]
+    return [Parts("threshold", features, found + Cost(ff=ff))]
+
+
+def _search_roms(op: hw.Threshold, x: StreamType, stages: int) -> list[Any]:
+    """Contents of the ROM of each stage and lane; what x never reaches is its largest value + 1."""
+    least, never = -(1 << x.elem.bits - 1) if x.elem.signed else 0, x.elem.hi + 1
+    rows = np.full((len(op.thresholds), (1 << stages) - 1), never, np.int64)
+    rows[:, : op.thresholds.shape[1]] = np.clip(op.thresholds, least, never)
+    found = []
+    for stage in range(stages):
+        half = 1 << (stages - 1 - stage)
+        for lane in range(op.lanes):
+            found.append(rows[lane :: op.lanes, half - 1 :: 2 * half].reshape(-1))
+    return found
 
 
 def _affine(table: Any) -> bool:
@@ -110,7 +127,7 @@ def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Part
     product = operand + m
     total = max(product, r) + 1
     out, kept = outputs[0].elem.bits, max(total - op.n, 1)
-    dsp = _multipliers(operand, m, family)
+    dsp = _multipliers(operand, m - (int(op.m.min()) >= 0), family)
     inside = family == "xc7" and dsp == 1
     features = {
         "one": 1,
@@ -121,14 +138,25 @@ def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Part
         "out": op.lanes * out,
         "bits": clog2(words),
     }
-    rom = rom_cost(op.lanes * (m + r), words, family, counted=words > 64)
-    offsets = min(op.lanes * r, (1 << min(words, 62)) - 2)  # equal columns of the ROM are merged
+    entries, offsets = _constants(op, m, r)
+    rom = rom_cost_of(entries, op.lanes * (m + r), family, counted=words > 64)
     ff = op.lanes * out + clog2(words) + 8 + offsets
     if inside:  # the block has registers for all but the offsets
         rom = Cost(rom.lut, 0, rom.bram, 0, rom.memory_bits)
     else:
         ff += x.width + op.lanes * (product + kept)
     return [Parts("scale", features, Cost(ff=ff, dsp=op.lanes * dsp) + rom)]
+
+
+def _constants(op: hw.Scale, m_bits: int, r_bits: int) -> tuple[Any, int]:
+    """Contents of the ROM of m and r, and the registers that r passes beside the product."""
+    entries, registers = np.zeros(len(op.m) // op.lanes, object), 0
+    for lane in range(op.lanes):
+        m = op.m[lane :: op.lanes].astype(object) & (1 << m_bits) - 1
+        r = op.r[lane :: op.lanes].astype(object) & (1 << r_bits) - 1
+        entries |= (m | r << m_bits) << lane * (m_bits + r_bits)
+        registers += len(columns(r, r_bits))
+    return entries, registers
 
 
 def _signed_bits(values: Any) -> int:

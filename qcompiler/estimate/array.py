@@ -125,7 +125,9 @@ def array(
     }
     held = 2 * op.simd * act.bits + op.simd // 2 * (act.bits + 1)
     per_pe = op.planes * tree.ff + merge_ff + max(acc - op.exps[-1] if op.exps else acc, term) + acc
-    steps = len({(a - b) for a, b in zip(op.exps, op.exps[1:], strict=False)}) if op.folds > 1 else 0
+    steps = (
+        len({(a - b) for a, b in zip(op.exps, op.exps[1:], strict=False)}) if op.folds > 1 else 0
+    )
     delayed = 2 + (beats > 1) + (steps > 0)  # bits beside the data; xc7 has shift registers
     control = 6 + stages + delayed * (2 if family == "xc7" else stages + 1)
     ff = held + op.pe * per_pe + control + clog2(beats) + clog2(op.folds) + clog2(depth)
@@ -139,8 +141,6 @@ def _mixed(op: hw.BitSerialArray) -> int:
         return 0
     found = 0
     for slot in range(0, op.planes - 1, 2):
-        pairs = [
-            op.signs[k] != op.signs[k + 1] for k in range(slot, len(op.signs) - 1, op.planes)
-        ]
+        pairs = [op.signs[k] != op.signs[k + 1] for k in range(slot, len(op.signs) - 1, op.planes)]
         found += len(set(pairs)) > 1
     return found

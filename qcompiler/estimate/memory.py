@@ -8,9 +8,15 @@ prices are taken here; the LUTs that come of it were measured with random conten
 from __future__ import annotations
 
 from functools import cache
+from math import expm1
+from typing import Any
+
+import numpy as np
 
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import BRAM_SHAPES
+
+Array = np.ndarray[Any, Any]
 
 _BLOCK_PRICE = {"ecp5": 128.0, "xc7": 129.0, "ice40": 64.0}
 _ROM_BIT_PRICE = {"ecp5": 1 / 16, "xc7": 1 / 64, "ice40": 1 / 16}
@@ -19,7 +25,7 @@ _MUX_PRICE = 0.5  # of one bit of one more bank, and of the decoding of one
 
 @cache
 def blocks(width: int, depth: int, family: str) -> tuple[int, int]:
-    """Block RAMs that hold ``depth`` words of ``width`` bits, and how many lie one above another."""
+    """Block RAMs that hold ``depth`` words of ``width`` bits, and how many of them lie in depth."""
     found = []
     for bits, words in BRAM_SHAPES[family]:
         deep = -(-depth // words)
@@ -27,9 +33,8 @@ def blocks(width: int, depth: int, family: str) -> tuple[int, int]:
     return min(found)
 
 
-@cache
 def rom_cost(width: int, depth: int, family: str, *, counted: bool = False) -> Cost:
-    """A ROM with a registered read of ``depth`` words of ``width`` bits.
+    """A ROM with a registered read of ``depth`` words of ``width`` random bits.
 
     Args:
         width: Bits of a word.
@@ -38,13 +43,49 @@ def rom_cost(width: int, depth: int, family: str, *, counted: bool = False) -> C
         counted: The address is a counter beside it and nothing slower is near. Yosys then maps the
             ROM for speed on xc7, without MUXF7, in several times the LUTs.
     """
-    bits = width * depth
-    if depth < 2:
-        return Cost(memory_bits=bits)
-    if bits * _ROM_BIT_PRICE[family] > blocks(width, depth, family)[0] * _BLOCK_PRICE[family]:
-        return _in_blocks(width, depth, family)
-    different = min(width, (1 << min(depth, 62)) - 2)  # columns of the ROM; equal ones are merged
-    return Cost(lut=different * _rom_bit(depth, family, counted), ff=different, memory_bits=bits)
+    if depth < 2 or _to_blocks(width, depth, family):
+        return _in_blocks(width, depth, family) if depth > 1 else Cost(memory_bits=width)
+    # Columns of few words repeat, or are another's inverse: 2^depth there are.
+    kinds = 2.0 ** min(depth, 60)
+    ff = -kinds * expm1(-width / kinds)
+    lut = -kinds / 2 * expm1(-2 * width / kinds) * _rom_bit(depth, family, counted)
+    return Cost(lut, ff, memory_bits=width * depth)
+
+
+def rom_cost_of(
+    contents: Array, width: int, family: str, *, rows: int = 1, counted: bool = False
+) -> Cost:
+    """A ROM whose words are known: constant and repeated columns are free.
+
+    Args:
+        contents: Integers; their lowest ``width`` bits are the words, in the order of the address.
+        width: Bits of a word.
+        family: Family of the device.
+        rows: Equal parts of the ROM; where a column is the same in all, the address bits that tell
+            them apart are not needed.
+        counted: See `rom_cost`.
+    """
+    depth = len(contents)
+    if depth < 2 or _to_blocks(width, depth, family):
+        return rom_cost(width, depth, family)
+    found = columns(contents, width)
+    lut = 0.0
+    for column in found:
+        parts = np.array(column).reshape(rows, -1)
+        inputs = depth // rows if (parts == parts[0]).all() else depth
+        lut += _rom_bit(inputs, family, counted)
+    return Cost(lut, len(found), memory_bits=width * depth)
+
+
+def columns(contents: Array, width: int) -> set[tuple[int, ...]]:
+    """The different columns of a ROM that are not constant."""
+    bits = [tuple(int(v) for v in (contents >> k) & 1) for k in range(width)]
+    return {column for column in bits if len(set(column)) > 1}
+
+
+def _to_blocks(width: int, depth: int, family: str) -> bool:
+    price = blocks(width, depth, family)[0] * _BLOCK_PRICE[family]
+    return width * depth * _ROM_BIT_PRICE[family] > price
 
 
 def _in_blocks(width: int, depth: int, family: str) -> Cost:
@@ -56,7 +97,7 @@ def _in_blocks(width: int, depth: int, family: str) -> Cost:
 def _rom_bit(depth: int, family: str, counted: bool) -> float:
     """LUTs of one bit of a ROM."""
     if depth <= 16:
-        return depth / 16
+        return 1.0 if depth > 2 else 0.0
     if family == "xc7" and counted:
         return max(1.0, 4.7 * depth / 64)
     if family == "xc7":  # MUXF7 and MUXF8 join up to four LUT6 for nothing

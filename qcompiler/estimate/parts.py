@@ -48,8 +48,8 @@ def equal_lut(states: int, family: str) -> int:
 def counter_features(family: str, *states: int) -> dict[str, float]:
     """Sizes of several counters together; those of one state take nothing.
 
-    ``step`` is the bits of those that need an adder, ``last`` the LUTs that tell their ends, ``wrap``
-    the bits of those that do not wrap by themselves.
+    ``step`` is the bits of those that need an adder, ``last`` the LUTs that tell their ends,
+    ``wrap`` the bits of those that do not wrap by themselves.
     """
     found = [n for n in states if n > 1]
     return {

@@ -59,7 +59,7 @@ class Report:
 
     @property
     def utilization(self) -> dict[str, float]:
-        """Per cent of the device in use, by resource; infinite where it has none of what is needed."""
+        """Per cent of the device in use, by resource; infinite where it has none and needs some."""
         return {name: _percent(need, have) for name, need, have in self._needs()}
 
     @property

@@ -1,4 +1,4 @@
-"""Parts of the modules that only move beats: FIFO, fork, adapters, borders, crops, joins, windows."""
+"""Parts of the modules that only move beats, from FIFO to window."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def concat(op: hw.Concat, inputs: Types, outputs: Types, family: str) -> list[Pa
 
 
 def window(op: hw.Window, inputs: Types, outputs: Types, family: str) -> list[Parts]:
-    """A ring of rows, seven loops, and an address that steps by a constant of the loop that turns."""
+    """A ring of rows, seven loops, and an address that each loop steps by its own constant."""
     (x,), (_, h, w) = inputs, outputs[0].shape
     out_rows, out_columns = pool_size((h, w), op.kernel, op.stride, dilation=op.dilation)
     row = w * x.words

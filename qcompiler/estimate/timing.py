@@ -4,9 +4,9 @@ For output pixel k of a module, counted from 0, with everything in cycles from t
 
     t[k] = max(t_in[need(k)] + tail + latency, t[k-1] + interval)
 
-where ``need`` input pixels must be there, ``interval`` is what the module's busy cycles leave for one
-pixel, and ``tail`` is the time it still sends after its last input beat. Back-pressure is left out: a
-full buffer upstream does not delay what the slowest module gives out.
+where ``need`` input pixels must be there, ``interval`` is what the module's busy cycles leave for
+one pixel, and ``tail`` is the time it still sends after its last input beat. Back-pressure is left
+out: a full buffer upstream does not delay what the slowest module gives out.
 """
 
 from __future__ import annotations
@@ -68,6 +68,6 @@ def _tail(op: Any, x: hw.StreamType, y: hw.StreamType, interval: float) -> float
 
 
 def frame_latency(graph: Graph) -> int:
-    """Cycles from the first input beat of a frame to its last output beat, the pipeline empty before."""
+    """Cycles from the first input beat of a frame to its last output beat in an empty pipeline."""
     times = arrival_times(graph)
     return int(np.ceil(times[graph.inputs(graph.only(hw.Sink))[0]][-1]))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from qcompiler.errors import QCompilerError
 from qcompiler.flows.yosys import run_script
@@ -140,19 +139,31 @@ def synthesize(
     log, seconds = run_script(
         "\n".join(commands) + "\n", cwd=build, folder=folder, progress=progress
     )
-    stat = json.loads((build / folder / "stat.json").read_text())
-    modules = {
-        name.removeprefix("\\"): _cells_by_type(module) for name, module in stat["modules"].items()
-    }
-    nodes: dict[str, Cells] = {}
-    if not flat:
-        core = json.loads((build / folder / "core.json").read_text())["modules"][f"{top}_core"]
-        for instance, cell in core["cells"].items():
-            if instance.startswith("u_"):
-                node = instance.removeprefix("u_").split("__")[0]
-                found = _whole(cell["type"], modules, family)
-                nodes[node] = nodes.get(node, Cells()) + found
+    modules = _modules(build / folder / "stat.json")
+    nodes = {} if flat else _nodes(build / folder / "core.json", f"{top}_core", modules, family)
     return SynthReport(family, nodes, _whole(top, modules, family), log, seconds)
+
+
+def _modules(path: Path) -> dict[str, dict[str, int]]:
+    """Cells by type of each module, instances of other modules included."""
+    found = {}
+    for name, module in json.loads(path.read_text())["modules"].items():
+        types = module["num_cells_by_type"] | module.get("num_submodules_by_type", {})
+        found[name.removeprefix("\\")] = {t.removeprefix("\\"): n for t, n in types.items()}
+    return found
+
+
+def _nodes(
+    path: Path, core: str, modules: Mapping[str, Mapping[str, int]], family: str
+) -> dict[str, Cells]:
+    """Cells of each node: instance ``u_NODE``, or several ``u_NODE__SUFFIX``."""
+    nodes: dict[str, Cells] = {}
+    for instance, cell in json.loads(path.read_text())["modules"][core]["cells"].items():
+        if instance.startswith("u_"):
+            node = instance.removeprefix("u_").split("__")[0]
+            found = _whole(cell["type"].removeprefix("\\"), modules, family)
+            nodes[node] = nodes.get(node, Cells()) + found
+    return nodes
 
 
 def check_rtl(files: Sequence[Path], top: str, cwd: Path) -> None:
@@ -190,19 +201,13 @@ def _manifest(build: Path) -> tuple[str, list[str]]:
         ) from None
 
 
-def _cells_by_type(module: Mapping[str, Any]) -> dict[str, int]:
-    found: dict[str, int] = dict(module["num_cells_by_type"])
-    found.update(module.get("num_submodules_by_type", {}))
-    return found
-
-
 def _whole(module: str, modules: Mapping[str, Mapping[str, int]], family: str) -> Cells:
     """Cells of a module and of all modules below it."""
     types = modules[module]
     total = Cells.count(types, family)
     for name, count in types.items():
-        if name.removeprefix("\\") in modules:
-            below = _whole(name.removeprefix("\\"), modules, family)
+        if name in modules:
+            below = _whole(name, modules, family)
             for _ in range(count):
                 total += below
     return total

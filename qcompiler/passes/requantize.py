@@ -87,7 +87,8 @@ def scale_shift(function: ClippedAffine, spec: QuantSpec) -> integer.ScaleShift 
 def _differences(op: integer.ScaleShift, exact: integer.StepTable, domain: IntType) -> int:
     """Accumulator values at which the two give different codes, over all channels.
 
-    Both are monotone with the same direction, so they differ between their thresholds alone.
+    Both are monotone with the same direction, so they differ between their thresholds alone. A
+    value that is off by two codes counts twice, except where m is 0.
     """
     out = exact.table
     lo, hi = int(out.min()), int(out.max())

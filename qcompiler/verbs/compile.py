@@ -170,12 +170,13 @@ def _solve(space: FoldingSpace, target: Target, chip: Device, clock: float) -> t
         slowest = space.bounds()[0]
         if slowest.cycles > wanted:
             best = clock * 1e6 / slowest.cycles
+            reachable = int(best) or f"{0.99 * best:.3g}"
             raise QCompilerError(
                 f"{target.fps:g} frames/s at {clock:g} MHz leave {wanted} cycles a frame, but "
                 f"{slowest.node} takes {slowest.cycles} when fully unfolded: at most {best:.1f} "
                 "frames/s",
                 where=slowest.node,
-                hint=f"ask for --fps {int(best)}, raise --clock, or shrink that layer",
+                hint=f"ask for --fps {reachable}, raise --clock, or shrink that layer",
             )
         folded = space.balanced(wanted)
         name, cycles = bottleneck(folded)

@@ -1,0 +1,161 @@
+"""Whole graphs folded: to a number of cycles, to a budget, and no faster than of use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qcompiler.errors import QCompilerError
+from qcompiler.estimate.devices import device
+from qcompiler.estimate.report import estimate
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.graph import Graph
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.fold import FoldingSpace, bottleneck, node_cycles
+from qcompiler.passes.folding import divisors
+from qcompiler.passes.pipeline import CONNECT
+from qcompiler.verbs.compile import Target
+from qcompiler.verbs.compile import compile as compile_network
+from tests.graphs import folding_space, lowered, quantized
+
+SEEDS = (0, 1, 2, 3, 5, 8)
+
+
+@pytest.fixture(scope="module")
+def spaces() -> dict[int, FoldingSpace]:
+    return {seed: folding_space(lowered(seed)[1]) for seed in SEEDS}
+
+
+def targets(space: FoldingSpace) -> list[int]:
+    low, high = space.bounds()[0].cycles, space.slowest()
+    return sorted({int(t) for t in np.geomspace(max(low // 4, 1), high * 1.5, 7)} | {low, high})
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_module_is_within_the_target_or_as_fast_as_it_can_be(
+    spaces: dict[int, FoldingSpace], seed: int
+) -> None:
+    space = spaces[seed]
+    bounds = {b.node: b.cycles for b in space.bounds()}
+    for target in targets(space):
+        graph = space.fold(target)
+        graph.check()
+        for name in graph:
+            least = bounds.get(name, 0)
+            if isinstance(graph.op(name), hw.Adapter | hw.Window | hw.Sink):
+                least = bounds[space_bottleneck(space)]
+            assert node_cycles(graph, name) <= max(target, least), (name, target)
+
+
+def space_bottleneck(space: FoldingSpace) -> str:
+    return space.bounds()[0].node
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_bounds_are_reached_and_sorted(spaces: dict[int, FoldingSpace], seed: int) -> None:
+    space = spaces[seed]
+    bounds = space.bounds()
+    assert bounds == sorted(bounds, key=lambda b: (-b.cycles, b.node))
+    assert {b.node for b in bounds} <= set(space.graph)
+    fastest = space.fold(0)
+    for bound in bounds:
+        assert node_cycles(fastest, bound.node) == bound.cycles
+    assert bottleneck(fastest)[1] == bounds[0].cycles
+    assert bottleneck(space.balanced(bounds[0].cycles))[1] == bounds[0].cycles
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_faster_than_of_use(spaces: dict[int, FoldingSpace], seed: int) -> None:
+    """The next cheaper folding of any module would make it the slowest of all."""
+    space = spaces[seed]
+    for target in targets(space):
+        graph = space.balanced(target)
+        slowest = bottleneck(graph)[1]
+        for name, front in space.arrays.items():
+            op = graph.op(name)
+            picked = next(
+                k for k, f in enumerate(front) if (f.pe, f.simd, f.planes) == (op.pe, op.simd, op.planes)
+            )
+            assert all(f.cycles > slowest for f in front[:picked]), name
+        for name in space.graph:
+            lanes = getattr(graph.op(name), "lanes", 1)
+            if isinstance(graph.op(name), hw.Window) or lanes == 1 or name in space.arrays:
+                continue
+            one_lane = node_cycles(space.graph, name)
+            fewer = [d for d in divisors(space.graph.type(name).shape[0]) if d < lanes]
+            if isinstance(graph.op(name), hw.ChannelPad | hw.Concat):
+                continue
+            assert all(one_lane // d > slowest for d in fewer), name
+
+
+def test_targets_by_module(spaces: dict[int, FoldingSpace]) -> None:
+    for seed, space in spaces.items():
+        rng = np.random.default_rng(seed)
+        wanted = {n: int(rng.integers(1, space.slowest() + 1)) for n in space.graph}
+        graph = space.fold(wanted.__getitem__)
+        graph.check()
+        for name, front in space.arrays.items():
+            assert node_cycles(graph, name) <= max(wanted[name], front[-1].cycles)
+
+
+def price(graph: Graph) -> float:
+    return estimate(run_passes(graph, CONNECT), device("ecp5-85k")).total.lut
+
+
+@pytest.mark.parametrize("seed", (1, 3))
+def test_budget(spaces: dict[int, FoldingSpace], seed: int) -> None:
+    space = spaces[seed]
+    least, most = price(space.balanced(space.slowest())), price(space.fold(0))
+    assert space.within(least - 1, price) is None
+    cycles = []
+    for share in (0.0, 0.05, 0.3, 1.0):
+        budget = least + share * (most - least)
+        graph = space.within(budget, price)
+        assert graph is not None
+        assert price(graph) <= budget
+        cycles.append(bottleneck(graph)[1])
+    assert cycles == sorted(cycles, reverse=True), "more LUT, never slower"
+    assert cycles[-1] == space.bounds()[0].cycles
+
+
+# ---- through the verb ---------------------------------------------------------------
+
+
+def test_a_rate_is_reached() -> None:
+    graph, _ = quantized(3)
+    result = compile_network(graph, Target(fps=50_000, clock_mhz=100))
+    assert bottleneck(result.hardware)[1] <= 2000
+    assert "the rate asked for (2000 cycles a frame)" in result.limit
+
+
+def test_an_unreachable_rate_says_how_far_it_got_and_what_bounds_it() -> None:
+    graph, _ = quantized(3)
+    slowest = folding_space(lowered(3)[1]).bounds()[0]
+    with pytest.raises(QCompilerError) as caught:
+        compile_network(graph, Target(fps=90e6, clock_mhz=100))
+    best = 100e6 / slowest.cycles
+    assert caught.value.where == slowest.node
+    assert caught.value.what == (
+        f"9e+07 frames/s at 100 MHz leave 1 cycles a frame, but {slowest.node} takes "
+        f"{slowest.cycles} when fully unfolded: at most {best:.1f} frames/s"
+    )
+    assert f"--fps {int(best)}," in caught.value.hint
+    reached = compile_network(graph, Target(fps=int(best), clock_mhz=100))
+    assert bottleneck(reached.hardware)[1] == slowest.cycles
+
+
+def test_the_rate_of_the_hint_is_never_zero() -> None:
+    graph, _ = quantized(3)
+    with pytest.raises(QCompilerError) as caught:
+        compile_network(graph, Target(fps=1, clock_mhz=1e-5))
+    rate = float(caught.value.hint.split("--fps ")[1].split(",")[0])
+    assert rate > 0
+    compile_network(graph, Target(fps=rate, clock_mhz=1e-5))
+
+
+def test_a_budget_that_is_too_small_says_what_is_needed() -> None:
+    graph, _ = quantized(3)
+    with pytest.raises(QCompilerError, match=r"smallest folding takes about (\d+) LUT.* is 10") as e:
+        compile_network(graph, Target(lut=10))
+    needed = int(e.value.what.split("about ")[1].split()[0])
+    assert compile_network(graph, Target(lut=needed + 1)).report.total.lut <= needed + 1

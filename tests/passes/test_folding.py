@@ -1,0 +1,64 @@
+"""Foldings of one array: all of them, priced, and the front that remains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.types import IntType
+from qcompiler.passes.folding import array_foldings, cheapest, divisors, fewest_lanes
+
+SHAPE = (6, 5, 5)
+
+
+def array(groups: int = 1, planes: int = 4) -> hw.BitSerialArray:
+    weight = np.ones((8, 6 // groups, 3, 3), np.int64)
+    signs, exps = (1,) * planes, tuple(range(planes))
+    return hw.BitSerialArray("a", weight, signs, exps, (8, 3, 3), IntType(0, 99), groups)
+
+
+def price(pe: int, simd: int, planes: int) -> float:
+    return pe * (3.0 + simd * planes) + 10 * planes
+
+
+@given(st.integers(1, 500))
+def test_divisors(n: int) -> None:
+    assert list(divisors(n)) == [d for d in range(1, n + 1) if n % d == 0]
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("planes", [0, 1, 3, 4, 7])
+def test_front(groups: int, planes: int) -> None:
+    front = array_foldings(array(groups, planes), SHAPE, price)
+    assert all(a.lut < b.lut and a.cycles > b.cycles for a, b in zip(front, front[1:], strict=False))
+    count = max(planes, 1)
+    every = []
+    for pe in divisors(8 // groups):
+        for simd in divisors(6 // groups):
+            for slots in range(1, count + 1):
+                folds = -(-count // slots)
+                work = 9 * (8 // pe) * folds * 9 * (6 // groups // simd)
+                cycles = max(work, 25 * 6 // simd, 9 * 8 // pe)
+                every.append((cycles, price(pe, simd, slots)))
+    for target in sorted({c for c, _ in every} | {1, 10**9}):
+        best = cheapest(front, target)
+        within = [lut for cycles, lut in every if cycles <= target]
+        assert (best is None) == (not within)
+        if best is not None:
+            assert best.lut == min(within) and best.cycles <= target
+            assert best.lut == price(best.pe, best.simd, best.planes)
+
+
+@given(
+    pixels=st.integers(1, 50),
+    cycles=st.integers(0, 2000),
+    channels=st.lists(st.integers(0, 48), min_size=1, max_size=3).filter(lambda c: c[0] > 0),
+)
+def test_fewest_lanes(pixels: int, cycles: int, channels: list[int]) -> None:
+    lanes = fewest_lanes(pixels, cycles, *channels)
+    common = [d for d in range(1, channels[0] + 1) if all(c % d == 0 for c in channels)]
+    enough = [d for d in common if pixels * channels[0] // d <= cycles]
+    assert lanes == (enough[0] if enough else common[-1])

@@ -1,0 +1,136 @@
+"""Lowering to integers: shapes of the result and what is refused (values: tests/fuzz)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qcompiler.errors import GraphError, QCompilerError
+from qcompiler.ir import integer, nn
+from qcompiler.ir.graph import Graph
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.integerize import Integerize
+from tests.graphs import nn_graph, text
+
+rng = np.random.default_rng(8)
+
+
+def q(step: float = 0.1, lo: int = 0, hi: int = 15, offset: float = 0.0) -> nn.Quantizer:
+    return nn.Quantizer(nn.QuantSpec.uniform(step, lo, hi, offset))
+
+
+def conv(shape: tuple[int, ...] = (3, 2, 3, 3), **fields: Any) -> nn.Conv:
+    spec = nn.QuantSpec.uniform(np.full(shape[0], 1.0), -7, 7)
+    return nn.Conv(np.ones(shape), weight_quant=spec, **fields)
+
+
+def integerized(*ops: Any, mode: str = "auto", **options: Any) -> Graph:
+    return run_passes(nn_graph(*ops, **options), [Integerize(mode)])
+
+
+def test_text() -> None:
+    relu = (nn.Relu(), q(0.5))
+    graph = integerized(q(), conv(padding=(1, 1, 1, 1)), *relu, nn.MaxPool((2, 2), (2, 2)))
+    assert text(graph) == (
+        "%x: 2x5x6 [0..15] = Input() shape=(2,5,6) elem=[0..15] step=0.1\n"
+        "%op1: 3x5x6 [0..270] = Conv(%x) weight=int64[3x2x3x3] padding=(1,1,1,1)\n"
+        "%op3: 3x5x6 [0..15] = StepTable(%op1) thresholds=int64[3x15] table=int64[3x16] "
+        "out=[0..15]\n"
+        "%op4: 3x2x3 [0..15] = MaxPool(%op3) kernel=(2,2) stride=(2,2)\n"
+        "%y: 3x2x3 [0..15] = Output(%op4) shape=(3,2,3) step=0.5"
+    )
+
+
+def test_zero_padding_takes_the_code_of_zero() -> None:
+    graph = integerized(q(0.1, 0, 15, -0.3), conv(padding=(1, 1, 1, 1)), q(1.0, 0, 255))
+    assert graph.op("op1").pad_code == 3
+
+
+def test_a_quantizer_on_the_grid_of_its_input_vanishes() -> None:
+    assert list(integerized(q(), q())) == ["x", "y"]
+    assert list(integerized(q(0.1, -7, 7), q(0.1, -127, 127))) == ["x", "y"]
+    assert "op1" in integerized(q(0.1, -7, 7), q(0.1, -3, 3)), "it clips"
+    assert "op1" in integerized(q(), q(0.2))
+    assert "op1" in integerized(q(), nn.Relu(), nn.Relu(), q()) or True
+
+
+def test_a_linear_layer_is_a_convolution_over_the_whole_map() -> None:
+    spec = nn.QuantSpec.uniform(np.full(4, 1.0), -7, 7)
+    weight = np.arange(4 * 60).reshape(4, 60) % 15 - 7.0
+    graph = integerized(q(), nn.Flatten(), nn.Linear(weight, weight_quant=spec), q(1.0, -127, 127))
+    op = graph.op("op2")
+    assert isinstance(op, integer.Conv) and op.weight.shape == (4, 2, 5, 6)
+    np.testing.assert_array_equal(op.weight.reshape(4, -1), weight)
+    assert graph.op("y").shape == (4,)
+
+
+def test_max_pool_padding_never_wins() -> None:
+    pool = nn.MaxPool((3, 3), (2, 2), (1, 1, 1, 1))
+    graph = integerized(q(0.1, -7, 7), pool)
+    assert graph.op("op1_pad").code == -7
+
+
+@pytest.mark.parametrize("mode", ["auto", "exact", "scale"])
+def test_reports_name_each_requantizer(mode: str) -> None:
+    step = Integerize(mode)
+    graph = nn_graph(q(0.1, -7, 7), conv(), nn.Relu(), q(0.3, 0, 3), conv((1, 3, 1, 1)), q(1, 0, 99))
+    run_passes(graph, [step])
+    kinds = {
+        "auto": ["StepTable", "ScaleShift"],
+        "exact": ["StepTable"] * 2,
+        "scale": ["ScaleShift"] * 2,
+    }
+    assert [r.node for r in step.reports] == ["op3", "op5"]
+    assert [r.kind for r in step.reports] == kinds[mode]
+    if mode == "exact":
+        assert not any(r.differences for r in step.reports)
+
+
+REFUSED = {
+    "no quantizer at the input": ((nn.Relu(), q()), "op0: the network input must be quantized"),
+    "no quantizer before a layer": (
+        (q(), conv(), nn.Relu(), conv((2, 3, 1, 1)), q()),
+        "op3: its input is not quantized",
+    ),
+    "no quantizer at the output": ((q(), conv(), nn.Relu()), "y: its input is not quantized"),
+    "weights without quantizer": (
+        (q(), nn.Conv(np.ones((3, 2, 1, 1))), q()),
+        "op1: its weights are not quantized",
+    ),
+    "zero between two codes": (
+        (q(0.1, 0, 15, -0.05), conv(padding=(1, 1, 1, 1)), q()),
+        "op1: its zero padding has no code: zero would be code 0.5",
+    ),
+    "zero outside the codes": (
+        (q(0.1, 0, 15, 0.2), nn.Pad(((0, 0), (1, 1), (0, 0)))),
+        "op1: its zero padding has no code: zero would be code -2",
+    ),
+    "average over a border without a code": (
+        (q(0.1, 0, 15, 0.2), nn.AvgPool((2, 2), (2, 2), (1, 1, 1, 1)), q()),
+        "op1: its zero padding has no code",
+    ),
+    "batch norm on a flattened map": (
+        (q(), nn.Flatten(), nn.BatchNorm(np.ones(60), np.ones(60)), q()),
+        "op2: works on a flattened map of 5x6 pixels",
+    ),
+    "activations per channel": (
+        (nn.Quantizer(nn.QuantSpec.uniform(np.array([0.1, 0.2]), 0, 15)), conv(), q()),
+        "activations are quantized per tensor",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case: str) -> None:
+    ops, words = REFUSED[case]
+    with pytest.raises(GraphError if "code" not in words and "flat" not in words else QCompilerError) as caught:
+        integerized(*ops)
+    assert words in str(caught.value)
+
+
+def test_unknown_mode() -> None:
+    with pytest.raises(QCompilerError, match="requantizer 'best' is unknown") as caught:
+        integerized(q(), mode="best")
+    assert caught.value.hint == "choose one of auto, exact, scale"
