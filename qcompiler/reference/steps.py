@@ -63,7 +63,7 @@ def step_table_kernel(op: integer.StepTable, domain: IntType) -> tuple[Any, str]
     return kernel, f"{'float64' if wide else 'float32'} search"
 
 
-def scale_shift_kernel(op: integer.ScaleShift, domain: IntType) -> tuple[Any, str]:
+def scale_shift_kernel(op: integer.ScaleShift, domain: IntType, name: str = "") -> tuple[Any, str]:
     """float64: x·m + r is exact below 2^53, and so are the division by 2^n and the floor."""
     reach = max(abs(domain.lo), abs(domain.hi)) * int(np.abs(op.m).max()) + int(np.abs(op.r).max())
     if reach < FLOAT64:
@@ -72,7 +72,7 @@ def scale_shift_kernel(op: integer.ScaleShift, domain: IntType) -> tuple[Any, st
         return StepKernel(a, b, float(op.clamp.lo), float(op.clamp.hi)), "float64 affine"
     if reach >= INT64:
         raise QCompilerError(
-            f"its products reach {reach}, beyond what the reference computes exactly"
+            f"its products reach {reach}, beyond what the reference computes exactly", where=name
         )
     return _int64_kernel(op), "int64"
 

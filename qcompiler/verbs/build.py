@@ -33,6 +33,13 @@ def _check(manifest: Any) -> None:
     for name in (*manifest["sources"], *manifest["memories"]):
         if not isinstance(name, str):
             raise ValueError(f"{name} is no file name")
+    if not isinstance(manifest["target"].get("device"), str):
+        raise ValueError("the field target.device is missing or no str")
+    for port in ("s_axis", "m_axis"):
+        for name in ("lanes", "padded_bits", "beats_per_frame"):
+            facts = manifest["ports"].get(port)
+            if not isinstance(facts, dict) or not isinstance(facts.get(name), int):
+                raise ValueError(f"the field ports.{port}.{name} is missing or no int")
 
 
 @dataclass(frozen=True)
@@ -59,22 +66,34 @@ class Build:
         files = [*manifest["sources"], *manifest["memories"]]
         if missing := [name for name in files if not (folder / name).is_file()]:
             raise QCompilerError(f"{missing[0]} is missing", where=str(folder), hint=hint)
-        integer, hardware = read_graph(folder / "integer"), read_graph(folder / "hardware")
-        for graph, dialect in ((integer, "integer"), (hardware, "hardware")):
+        graphs = []
+        for dialect in ("integer", "hardware"):
+            try:
+                graph = read_graph(folder / dialect)
+            except QCompilerError as error:
+                raise QCompilerError(error.what, where=error.where, hint=hint) from error
             if graph.dialect != dialect:
                 what = f"holds a graph of {graph.dialect}"
                 raise QCompilerError(what, where=str(folder / dialect), hint=hint)
-        return cls(folder, manifest, integer, hardware)
+            graphs.append(graph)
+        build = cls(folder, manifest, *graphs)
+        if len(manifest["streams"]) != len(build.values()):
+            what = f"damaged: {len(manifest['streams'])} streams, the graph has another number"
+            raise QCompilerError(what, where=str(path), hint=hint)
+        return build
 
-    def streams(self) -> dict[str, StreamType]:
-        """Every stream of the core by its wire, in the order of the data."""
-        found: dict[str, StreamType] = {}
-        values = [
+    def values(self) -> list[Value]:
+        """What the streams of the core carry, in the order of the data."""
+        return [
             Value(name, port)
             for name in self.hardware
             if not isinstance(self.hardware.op(name), hw.Sink)
             for port in range(len(self.hardware.types(name)))
         ]
-        for fact, value in zip(self.manifest["streams"], values, strict=True):
+
+    def streams(self) -> dict[str, StreamType]:
+        """Every stream of the core by its wire, in the order of the data."""
+        found: dict[str, StreamType] = {}
+        for fact, value in zip(self.manifest["streams"], self.values(), strict=True):
             found[fact["wire"]] = self.hardware.type(value)
         return found

@@ -70,7 +70,8 @@ class Target:
             )
         if self.top in KEYWORDS or (RTL / f"{self.top}.v").is_file():
             raise QCompilerError(
-                f"the module name {self.top} is taken", hint="give another one with --top"
+                f"the module name {self.top} is a Verilog keyword or a library module",
+                hint="give another one with --top",
             )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.networks import RandomNetwork, observer
 
 from qcompiler.ir import nn
 from qcompiler.passes.base import run_passes
@@ -15,6 +14,7 @@ from qcompiler.quant.align import AlignResiduals
 from qcompiler.quant.insert import InsertQuantizers
 from qcompiler.reference.integer import IntegerReference
 from qcompiler.reference.nn import run_nn
+from tests.networks import RandomNetwork, observer
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -26,7 +26,9 @@ def test_exact_mode_has_no_difference(seed: int) -> None:
     integer = run_passes(quantized, [Integerize("exact")])
     reference = IntegerReference(integer)
     trace = reference.trace(reference.encode(x))
-    fake = run_nn(quantized, torch.from_numpy(x).double(), dtype=torch.float64, keep=list(quantized))
+    fake = run_nn(
+        quantized, torch.from_numpy(x).double(), dtype=torch.float64, keep=list(quantized)
+    )
     compared = 0
     for name in quantized.find(nn.Quantizer):
         if name not in trace:
@@ -40,4 +42,6 @@ def test_exact_mode_has_no_difference(seed: int) -> None:
     # explicit padding and the other integer rewrites keep every value
     rewritten = run_passes(integer, TO_HARDWARE[:-1])
     again = IntegerReference(rewritten)
-    np.testing.assert_array_equal(again(reference.encode(x)).numpy(), reference(reference.encode(x)).numpy())
+    np.testing.assert_array_equal(
+        again(reference.encode(x)).numpy(), reference(reference.encode(x)).numpy()
+    )

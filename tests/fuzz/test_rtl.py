@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.networks import RandomNetwork, observer
 
 from qcompiler.estimate.devices import device
 from qcompiler.passes.base import run_passes
@@ -17,6 +16,7 @@ from qcompiler.quant.align import AlignResiduals
 from qcompiler.quant.insert import InsertQuantizers
 from qcompiler.verbs.compile import Compiled, Target, lut_model, write_build
 from qcompiler.verbs.verify import Stall, verify
+from tests.networks import RandomNetwork, observer
 
 pytestmark = pytest.mark.sim
 
@@ -52,7 +52,11 @@ def quantizers(graph):  # type: ignore[no-untyped-def]
 def check(seed: int, folder: Path) -> None:
     network = random_build(seed, folder)
     rng = np.random.default_rng([seed, 2])
-    stalls = [Stall(0, 0), Stall(float(rng.uniform(0.2, 0.9)), 0), Stall(0, float(rng.uniform(0.2, 0.9)))]
+    stalls = [
+        Stall(0, 0),
+        Stall(float(rng.uniform(0.2, 0.9)), 0),
+        Stall(0, float(rng.uniform(0.2, 0.9))),
+    ]
     stalls.append(Stall(float(rng.uniform(0, 0.6)), float(rng.uniform(0, 0.6))))
     x = network.samples(2)
     verify(folder, x, stalls=stalls, random_frames=2, reset=True, seed=seed)

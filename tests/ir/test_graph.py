@@ -113,7 +113,7 @@ def test_a_refused_node_leaves_the_graph_as_it_was() -> None:
         ("c", nn.Add(), ["x", "nowhere"]),
         ("c", nn.Linear(np.zeros((2, 3))), ["x"]),
     ]:
-        with pytest.raises(GraphError, match="^c: "):
+        with pytest.raises(GraphError, match=r"^c: "):
             graph.add(name, op, inputs)
         assert str(graph) == TEXT
 
@@ -265,7 +265,7 @@ def test_check_names_the_node_that_breaks_its_rule() -> None:
 def test_an_error_names_its_node_even_if_its_words_begin_like_the_name() -> None:
     graph = Graph("nn")
     graph.add("x", nn.Input((2, 4, 4)))
-    with pytest.raises(GraphError, match="^w: weight") as caught:
+    with pytest.raises(GraphError, match=r"^w: weight") as caught:
         graph.add("w", nn.Conv(np.zeros((3, 3, 1, 1))), ["x"])
     assert caught.value.where == "w"
 

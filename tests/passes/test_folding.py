@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,7 +35,7 @@ def test_divisors(n: int) -> None:
 @pytest.mark.parametrize("planes", [0, 1, 3, 4, 7])
 def test_front(groups: int, planes: int) -> None:
     front = array_foldings(array(groups, planes), SHAPE, price)
-    assert all(a.lut < b.lut and a.cycles > b.cycles for a, b in zip(front, front[1:], strict=False))
+    assert all(a.lut < b.lut and a.cycles > b.cycles for a, b in pairwise(front))
     count = max(planes, 1)
     every = []
     for pe in divisors(8 // groups):

@@ -26,7 +26,7 @@ def check(spec: QuantSpec, weight: np.ndarray = WEIGHT) -> tuple[np.ndarray, np.
 
 def test_symmetric_per_channel() -> None:
     w, _ = check(QuantSpec.uniform(rng.uniform(0.1, 1, 4), -7, 7))
-    assert -7 <= w.min() and w.max() <= 7
+    assert w.min() >= -7 and w.max() <= 7
 
 
 def test_one_bit_is_half_a_step_of_offset() -> None:

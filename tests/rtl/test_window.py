@@ -179,7 +179,7 @@ def draw(rng: np.random.Generator) -> Window:
         groups=pick(1, 1, 2, 3),
         words=pick(1, 1, 2, 3, 5),
         repeat=pick(1, 1, 2, 5),
-        width=pick(1, 7, 12, 65),
+        width=pick(1, 7, 12, 60),
     )
     span = window.span
     return replace(

@@ -1,0 +1,130 @@
+"""Forks, and FIFOs whose depths can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.graph import Graph, Value
+from qcompiler.ir.types import IntType
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.connect import Demands, InsertForks, SizeFifos
+from tests.graphs import folding_space, lowered
+
+NIBBLE = IntType(0, 15)
+
+
+def residual(lanes: int = 1, channels: int = 1) -> Graph:
+    """x -> (pad, 3x3 window, array, thresholds) + x, over 4x4 pixels."""
+    shape = (channels, 4, 4)
+    weight = np.ones((channels, channels, 3, 3), np.int64)
+    acc = IntType(0, 15 * 9 * channels)
+    array = hw.BitSerialArray("conv", weight, (1,), (0,), shape, acc, pe=lanes, simd=lanes)
+    none, zero = np.zeros((channels, 0), np.int64), np.zeros((channels, 1), np.int64)
+    steps = hw.Threshold("q", none, zero, NIBBLE, lanes=lanes)
+    graph = Graph("hardware")
+    graph.add("x", hw.Source("x", shape, NIBBLE, lanes))
+    graph.add("pad", hw.Pad("pad", (1, 1, 1, 1), 0, lanes=lanes), ["x"])
+    window = hw.Window((3, 3), repeat=array.repeat, rows=6, lanes=lanes)
+    graph.add("window", window, ["pad"])
+    graph.add("conv", array, ["window"])
+    graph.add("q", steps, ["conv"])
+    graph.add("sum", hw.Add("sum", 1, 1, lanes=lanes), ["q", "x"])
+    graph.add("y", hw.Sink(lanes=lanes), ["sum"])
+    return graph
+
+
+# Output row r of the convolution reads padded rows r … r+2, i.e. all of input row r+1, the last of
+# which is row 3. A window fetches whole rows.
+BRANCH = [0, *[8] * 4, *[12] * 4, *[16] * 8]
+
+
+def test_demands_of_a_residual() -> None:
+    demands = Demands(residual())
+    np.testing.assert_array_equal(demands.demand(Value("q"), False), BRANCH)
+    np.testing.assert_array_equal(demands.demand(Value("x"), False), np.arange(17))
+    np.testing.assert_array_equal(demands.demand(Value("sum"), False), BRANCH)
+    # one row of prefetch: each row asks for what the next one needs
+    np.testing.assert_array_equal(demands.demand(Value("q"), True), [0, *[12] * 4, *[16] * 12])
+    np.testing.assert_array_equal(demands.demand(Value("x"), True), np.arange(17))
+
+
+def test_depths_of_a_residual() -> None:
+    """On the skip, 12 pixels have come when the first is taken (with prefetch), and 16 for the
+    fifth, so 12 wait: 12 + 1 on the way, plus slack. Behind the array at most 8 wait: its last two
+    rows, which need no more input than the row before."""
+    assert Demands(residual()).depths("sum", 0) == [8 + 1, 12 + 1]
+    assert Demands(residual()).depths("sum", 2) == [8 + 3, 12 + 3]
+
+
+def test_depths_are_in_beats() -> None:
+    graph = residual(lanes=2, channels=6)
+    assert Demands(graph).depths("sum", 2) == [9 * 3 + 2, 13 * 3 + 2]
+
+
+def test_equal_branches_hold_one_pixel_and_one_on_the_way() -> None:
+    graph = Graph("hardware")
+    graph.add("x", hw.Source("x", (2, 3, 3), NIBBLE))
+    graph.add("sum", hw.Add("sum", 1, 1), ["x", "x"])
+    graph.add("y", hw.Sink(), ["sum"])
+    after = run_passes(graph, [InsertForks(), SizeFifos(slack=0)])
+    assert [after.op(f).depth for f in after.find(hw.Fifo)] == [2 * 2, 2 * 2]
+
+
+def test_forks_and_fifos_are_put_in_place() -> None:
+    after = run_passes(residual(), [InsertForks(), SizeFifos()])
+    assert after.users("x") == [("x_fork", 0)]
+    assert after.op("x_fork").outputs == 2
+    assert after.inputs("sum") == [Value("sum_fifo0"), Value("sum_fifo1")]
+    assert after.op("sum_fifo0").depth == 11 and after.op("sum_fifo1").depth == 15
+    assert after.inputs("sum_fifo0") == [Value("q")]
+    assert after.inputs("sum_fifo1")[0].node == "x_fork"
+    # the border must not hold up the skip: 14 pixels of it, 16 beats in 144 cycles, 2 come
+    assert after.op("pad_fifo").depth == 2 + 1 + 2
+    graph = residual()
+    graph.reconnect("sum", 1, "q")
+    after = run_passes(graph, [InsertForks(), SizeFifos()])
+    assert "pad_fifo" not in after, "the network input alone may wait"
+
+
+def test_a_border_in_the_middle_gets_a_fifo() -> None:
+    graph = residual()
+    graph.insert("again", hw.Pad("again", (1, 1, 1, 1), 0), "sum")
+    after = run_passes(graph, [InsertForks(), SizeFifos()])
+    # 2 rows of 6 and 2 pixels are written while nothing is taken; in the 16 beats of 144 cycles
+    # that come, -(-14 * 16 // 144) = 2 arrive
+    assert after.op("again_fifo").depth == 2 + 1 + 2
+
+
+def test_left_alone() -> None:
+    graph = residual()
+    graph.replace("sum", hw.Add("sum", 1, 1))
+    graph.reconnect("y", 0, "q")
+    graph.discard("sum")
+    assert str(run_passes(graph, [InsertForks(), SizeFifos()])) == str(graph)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_join_and_every_stream_of_random_networks(seed: int) -> None:
+    space = folding_space(lowered(seed)[1])
+    after = run_passes(space.balanced(space.slowest() // 4), [InsertForks(), SizeFifos()])
+    for name in after:
+        many = isinstance(after.op(name), hw.Fork)
+        for port in range(len(after.types(name))):
+            users = after.users(name, port)
+            assert len(users) == (0 if isinstance(after.op(name), hw.Sink) else 1), (name, many)
+        if isinstance(after.op(name), hw.Add | hw.Concat):
+            assert all(isinstance(after.op(v.node), hw.Fifo) for v in after.inputs(name))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_demands_grow_and_stay_within_the_frame(seed: int) -> None:
+    graph = lowered(seed)[1]
+    demands = Demands(graph)
+    total = graph.type(graph.only(hw.Source)).pixels
+    for name in graph:
+        plain, ahead = (demands.demand(Value(name), a) for a in (False, True))
+        for need in (plain, ahead):
+            assert need[0] == 0 and (np.diff(need) >= 0).all() and need[-1] <= total, name
+        assert (ahead >= plain).all(), name
