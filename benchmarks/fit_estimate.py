@@ -176,12 +176,14 @@ def arithmetic() -> Iterator[Case]:
         op = hw.Threshold("t", found.astype(np.int64), table, IntType(0, codes), lanes=lanes)
         source = ((channels, 16, 16), signed(bits), lanes)
         yield case(f"thr_{lanes}_{bits}_{codes}_{channels}", op, source)
-    factors = ((1, 16, 12, 16), (4, 12, 8, 16), (2, 20, 16, 64), (1, 8, 6, 8), (1, 12, 17, 32),
-               (2, 14, 10, 64), (1, 24, 16, 16), (1, 17, 11, 128))  # fmt: skip
-    for lanes, bits, mul, channels in factors:
-        m = rng.integers(1, 1 << mul, channels)
+    factors = ((1, 16, 12, 16, 8), (4, 12, 8, 16, 8), (2, 20, 16, 64, 8), (1, 8, 6, 8, 4),
+               (1, 12, 17, 32, 8), (2, 14, 10, 64, 4), (1, 24, 16, 16, 8), (1, 17, 11, 128, 8),
+               (1, 18, 18, 8, 6), (1, 15, 18, 16, 8), (2, 12, 18, 16, 4))  # fmt: skip
+    for lanes, bits, mul, channels, out in factors:
+        m = rng.integers(1 << mul - 2, 1 << mul, channels)
         r = rng.integers(-(1 << mul + 6), 1 << mul + 6, channels)
-        scaled = hw.Scale("t", m, r, mul + 3, unsigned(8), unsigned(8), lanes=lanes)
+        shift = bits + mul - out - 1  # the sum is two or three bits wider than the codes
+        scaled = hw.Scale("t", m, r, shift, unsigned(out), unsigned(out), lanes=lanes)
         source = ((channels, 16, 16), signed(bits), lanes)
         yield case(f"scale_{lanes}_{bits}_{mul}_{channels}", scaled, source)
 

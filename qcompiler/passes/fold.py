@@ -61,9 +61,12 @@ class FoldingSpace:
         return self.graph.users(name)[0][0] in self.arrays
 
     def _beats(self, name: str) -> int:
-        """Cycles per frame on one lane."""
-        streams: list[hw.StreamType] = [self.graph.type(v) for v in self.graph.inputs(name)]
+        """Cycles per frame on one lane; a pool has the lanes of its window, which takes in more."""
+        inputs = self.graph.inputs(name)
+        streams: list[hw.StreamType] = [self.graph.type(v) for v in inputs]
         streams += self.graph.types(name)
+        if isinstance(self.graph.op(name), hw.Reduce):
+            streams += [self.graph.type(v) for v in self.graph.inputs(inputs[0].node)]
         return max(s.beats * s.lanes for s in streams)
 
     def _lanes(self, name: str, cycles: int) -> int:

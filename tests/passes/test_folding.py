@@ -31,6 +31,12 @@ def test_divisors(n: int) -> None:
     assert list(divisors(n)) == [d for d in range(1, n + 1) if n % d == 0]
 
 
+def test_filling_the_line_buffer_takes_its_time() -> None:
+    """A stride skips most of what comes in: 40x40 pixels of 6 channels for 3x3 outputs."""
+    front = array_foldings(array(), (6, 40, 40), price)
+    assert front[-1].cycles == 1600 and front[-1].simd == 6
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("planes", [0, 1, 3, 4, 7])
 def test_front(groups: int, planes: int) -> None:
