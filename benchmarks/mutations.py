@@ -115,14 +115,18 @@ def passes(project: Path, *tests: str) -> tuple[bool, str]:
         cwd=project, capture_output=True, text=True,
     )  # fmt: skip
     if run.returncode not in (0, 1):
-        raise SystemExit(f"pytest broke off ({run.returncode}):\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+        raise SystemExit(
+            f"pytest broke off ({run.returncode}):\n{run.stdout[-2000:]}{run.stderr[-2000:]}"
+        )
     lines = [line[4:] for line in run.stdout.splitlines() if line.startswith("E   ")]
     return run.returncode == 0, lines[0].strip() if lines else ""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="random networks to try for each fault")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="random networks to try for each fault"
+    )
     options = parser.parse_args()
     host = record.machine()
     networks = [f"{NETWORKS}::test_random_network[{k}]" for k in range(options.seeds)]

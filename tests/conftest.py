@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from qcompiler.flows.verilator import OPTIMIZE_VARIABLE
 from qcompiler.quant.config import QuantConfig
 from qcompiler.verbs.compile import Target
 from qcompiler.verbs.compile import compile as compile_network
 from qcompiler.verbs.quantize import quantize
+
+os.environ.setdefault(OPTIMIZE_VARIABLE, "-O0")  # the tests build much and simulate little
 
 
 class SmallNet(nn.Module):

@@ -35,7 +35,12 @@ def test_installed_package_finds_its_data(wheel: Path, tmp_path: Path) -> None:
     code = "from qcompiler import resources as r; print(r.RTL, (r.SIM / 'bench.py').is_file())"
     env = {**os.environ, "PYTHONPATH": str(target)}
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert run.stdout.split() == [str(target / "qcompiler" / "_data" / "rtl"), "True"]
 
@@ -49,7 +54,10 @@ def test_demo_from_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     run = subprocess.run(
-        [str(tmp_path / "venv" / "bin" / "qcompiler"), "demo"], cwd=empty, capture_output=True, text=True
+        [str(tmp_path / "venv" / "bin" / "qcompiler"), "demo"],
+        cwd=empty,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr
     assert "bit-exact: 22 frames" in run.stdout
