@@ -6,19 +6,15 @@ from qcompiler.passes.base import Pass
 from qcompiler.passes.connect import InsertForks, SizeFifos
 from qcompiler.passes.explicit import ExplicitPadding, PairConcats, SplitStridedPointwise
 from qcompiler.passes.fold_batch_norm import FoldBatchNorm
-from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.lower_hardware import LowerHardware
 from qcompiler.passes.merge_padding import MergePadding
+from qcompiler.passes.remove_dead import RemoveDead
 
 PREPARE: list[Pass] = [
+    RemoveDead(),  # first: a stream that nobody reads would block its fork
     MergePadding(),  # before quantizers would land between a pad and its convolution
     FoldBatchNorm(),  # before weights are quantized, so that their ranges are the folded ones
 ]
-
-
-def to_integer(integerize: Integerize) -> list[Pass]:
-    return [integerize]
-
 
 TO_HARDWARE: list[Pass] = [
     ExplicitPadding(),  # first: a padded 1x1 convolution must not be split
