@@ -161,6 +161,10 @@ def verify(
         bool, typer.Option(help="Add a frame of all least, one of all largest codes.")
     ] = True,
     reset: Annotated[bool, typer.Option(help="Add a run with a reset in mid-frame.")] = False,
+    tensors_only: Annotated[
+        bool,
+        typer.Option("--tensors-only", help="Watch only the streams that make a tensor: faster."),
+    ] = False,
     waves: Annotated[
         bool, typer.Option(help="Leave a VCD waveform of the frame that fails.")
     ] = False,
@@ -184,6 +188,7 @@ def verify(
             extremes=extremes,
             random_frames=random,
             reset=reset,
+            every_stream=not tensors_only,
             waves=waves,
             seed=seed,
             progress=bars,

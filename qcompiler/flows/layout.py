@@ -1,4 +1,4 @@
-"""Tensors as streams and back: the order of beats (docs/hardware.md) and how to name one of them."""
+"""Tensors as streams and back: the order of beats (docs/hardware.md), and how to name one."""
 
 from __future__ import annotations
 

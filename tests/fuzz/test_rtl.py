@@ -36,7 +36,8 @@ def random_build(seed: int, folder: Path) -> RandomNetwork:
     chip = device("ecp5-85k")
     space = FoldingSpace(lowered, lut_model(chip))
     top = space.slowest()
-    targets = {n: int(np.exp(rng.uniform(np.log(16), np.log(top + 32)))) for n in lowered}
+    least = max(16, top // 100)  # fully unfolded designs take a minute to build
+    targets = {n: int(np.exp(rng.uniform(np.log(least), np.log(top + 32)))) for n in lowered}
     hardware = space.fold(targets.__getitem__)
     hardware = run_passes(hardware, CONNECT)
     write_build(Compiled.of(integer, hardware, chip), Target(), chip, folder)
@@ -49,7 +50,7 @@ def quantizers(graph):  # type: ignore[no-untyped-def]
     return [graph.op(name) for name in graph.find(nn.Quantizer)]
 
 
-def check(seed: int, folder: Path) -> None:
+def check(seed: int, folder: Path, every_stream: bool = True) -> None:
     network = random_build(seed, folder)
     rng = np.random.default_rng([seed, 2])
     stalls = [
@@ -59,7 +60,9 @@ def check(seed: int, folder: Path) -> None:
     ]
     stalls.append(Stall(float(rng.uniform(0, 0.6)), float(rng.uniform(0, 0.6))))
     x = network.samples(2)
-    verify(folder, x, stalls=stalls, random_frames=2, reset=True, seed=seed)
+    verify(
+        folder, x, stalls=stalls, random_frames=2, reset=True, every_stream=every_stream, seed=seed
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -70,4 +73,4 @@ def test_random_network(seed: int, tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(12, 212))
 def test_many_random_networks(seed: int, tmp_path: Path) -> None:
-    check(seed, tmp_path / "build")
+    check(seed, tmp_path / "build", every_stream=False)
