@@ -110,10 +110,8 @@ def plant(fault: Fault, project: Path) -> str:
 
 def passes(project: Path, *tests: str) -> tuple[bool, str]:
     """Whether pytest passes, and the line that says why not."""
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests],
-        cwd=project, capture_output=True, text=True,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header"]
+    run = subprocess.run([*command, *tests], cwd=project, capture_output=True, text=True)
     if run.returncode not in (0, 1):
         raise SystemExit(
             f"pytest broke off ({run.returncode}):\n{run.stdout[-2000:]}{run.stderr[-2000:]}"

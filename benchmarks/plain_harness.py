@@ -71,18 +71,17 @@ def plain_speed(folder: Path, codes: np.ndarray[Any, Any]) -> float:
     beats = raster(codes, source["lanes"]).reshape(-1, source["lanes"])
     words = [sum((int(v) & mask) << (k * shift) for k, v in enumerate(row)) for row in beats]
     (work / "beats.hex").write_text("".join(f"{w:x}\n" for w in words))
-    command = [
-        tools.verilator, "--cc", "--exe", "+1364-2005ext+v", "--build", "-j", "2", "-Wno-fatal", "-Wno-lint",
-        "--top-module", top, "--Mdir", str(work / "obj"), "-O3", "-CFLAGS", "-O1",
-        "-o", "plain", *(str(folder / s) for s in build.manifest["sources"]), str(work / "main.cpp"),
-    ]  # fmt: skip
+    sources = [str(folder / source) for source in build.manifest["sources"]]
+    options = ["--cc", "--exe", "--build", "-j", "2", "+1364-2005ext+v", "-Wno-fatal", "-Wno-lint"]
+    names = ["--top-module", top, "--Mdir", str(work / "obj"), "-o", "plain"]
+    command = [tools.verilator, *options, *names, "-O3", "-CFLAGS", "-O1", *sources]
+    command.append(str(work / "main.cpp"))
     made = subprocess.run(command, env={**os.environ, **tools.env}, capture_output=True, text=True)
     if made.returncode:
         raise RuntimeError(made.stdout[-2000:] + made.stderr[-2000:])
     wanted = str(sink["beats_per_frame"] * len(codes))
-    run = subprocess.run(
-        [str(work / "obj" / "plain"), str(work / "beats.hex"), wanted, str(source["beats_per_frame"])],
-        cwd=folder, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    frame = str(source["beats_per_frame"])
+    command = [str(work / "obj" / "plain"), str(work / "beats.hex"), wanted, frame]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     cycles, seconds = run.stdout.split()
     return int(cycles) / float(seconds) / 1000

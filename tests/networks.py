@@ -152,7 +152,7 @@ class RandomNetwork:
             self._add(f"pad{k}", nn.Pad(pads))
 
     def _end(self) -> None:
-        c, h, w = self.shape
+        _, h, w = self.shape
         ending = self.rng.random()
         if ending < 0.35:
             self._add("gap", nn.AvgPool((h, w), (h, w)))
@@ -172,7 +172,7 @@ class RandomNetwork:
     # ---- settings ---------------------------------------------------------------
 
     def config(self) -> QuantConfig:
-        """Widths of 1 to 8 bits by layer; a one-bit signed code has no zero, so activations start at 2."""
+        """Widths of 1 to 8 bits by layer; activations from 2, as a signed one-bit code has no zero."""
         layers = {
             name: LayerBits(self._int(1, 8), self._int(2, 8))
             for name in self.layers
