@@ -1,10 +1,10 @@
 """The Python API: the same verbs as the command line.
 
-    from qcompiler.api import Target, compile, quantize, verify
+from qcompiler.api import Target, compile, quantize, verify
 
-    net = quantize(model, calibration, QuantConfig(weights=4, activations=4))
-    built = compile(net.graph, Target(device="ecp5-85k", fps=1000), out=Path("build"))
-    result = verify(Path("build"), images, stalls=lopsided(0.3))
+net = quantize(model, calibration, QuantConfig(weights=4, activations=4))
+built = compile(net.graph, Target(device="ecp5-85k", fps=1000), out=Path("build"))
+result = verify(Path("build"), images, stalls=lopsided(0.3))
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-out = Console(soft_wrap=True, markup=False)
+WIDE = 160  # columns of a table that goes to a file
+out = Console(soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else WIDE)
 
 UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])  # its module varies with typer
 INTERRUPTED = 130

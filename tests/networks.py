@@ -172,7 +172,7 @@ class RandomNetwork:
     # ---- settings ---------------------------------------------------------------
 
     def config(self) -> QuantConfig:
-        """Widths of 1 to 8 bits by layer; activations from 2, as a signed one-bit code has no zero."""
+        """Widths of 1 to 8 bits by layer; activations from 2: one signed bit has no zero."""
         layers = {
             name: LayerBits(self._int(1, 8), self._int(2, 8))
             for name in self.layers

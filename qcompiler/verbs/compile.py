@@ -233,7 +233,18 @@ def write_build(result: Compiled, target: Target, chip: Device, out: Path) -> No
         for dialect, graph in (("integer", result.integer), ("hardware", result.hardware)):
             (folder / dialect).mkdir()
             write_graph(graph, folder / dialect)
+        (folder / "cost.csv").write_text(cost_csv(result.report))
         (folder / MARKER).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def cost_csv(report: Report) -> str:
+    """The cost table: estimate of each module and the total, one line each."""
+    lines = ["module,op,cycles_per_frame,lut,ff,bram,dsp,memory_bits"]
+    rows = [(r.node, r.kind, r.cycles, r.cost) for r in report.rows]
+    for node, kind, cycles, cost in [*rows, ("total", "", report.cycles, report.total)]:
+        figures = f"{cost.lut:.0f},{cost.ff:.0f},{cost.bram},{cost.dsp},{cost.memory_bits}"
+        lines.append(f"{node},{kind},{cycles},{figures}")
+    return "\n".join(lines) + "\n"
 
 
 def _port(graph: Graph, node: str) -> dict[str, Any]:
