@@ -10,6 +10,7 @@ import torch
 
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph, Value
+from qcompiler.passes.remove_dead import RemoveDead
 from qcompiler.quant.config import LayerBits, QuantConfig
 from qcompiler.reference.nn import run_nn
 
@@ -178,6 +179,8 @@ class RandomNetwork:
             for name in self.layers
             if self._chance(0.7)
         }
+        live = RemoveDead().run(self.graph.copy())  # a layer whose result is unused has no width
+        layers = {name: bits for name, bits in layers.items() if name in live}
         return QuantConfig(
             weights=self._int(1, 8),
             activations=self._int(2, 8),
