@@ -77,5 +77,8 @@ def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     cache = ObjectCache(tmp_path / "file" / "key")
     folder = built(tmp_path / "build")
     (folder / "verilated.o").write_text("")
+    before = sorted(p.name for p in folder.iterdir())
     cache.store(folder)
     cache.restore(folder)
+    assert sorted(p.name for p in folder.iterdir()) == before
+    assert (tmp_path / "file").is_file()
