@@ -16,19 +16,9 @@ from typing import Any
 import numpy as np
 
 from qcompiler.ir import hardware as hw
-from qcompiler.ir.geometry import pool_size
 from qcompiler.ir.graph import Graph, Value
 
 Array = np.ndarray[Any, Any]
-
-
-def pixels_of(stream: hw.StreamType) -> int:
-    """Pixels of a raster, windows of a window stream."""
-    if stream.order is None:
-        return stream.pixels
-    order = stream.order
-    rows, columns = pool_size(stream.shape[1:], order.kernel, order.stride, dilation=order.dilation)
-    return rows * columns
 
 
 def arrival_times(graph: Graph) -> dict[Value, Array]:
@@ -43,7 +33,7 @@ def arrival_times(graph: Graph) -> dict[Value, Array]:
         sources = graph.inputs(name)
         inputs = [graph.type(v) for v in sources]
         for port, stream in enumerate(outputs):
-            count = pixels_of(stream)
+            count = stream.positions
             interval = op.cycles(inputs, [stream]) / count
             ready = np.zeros(count)
             for source, kind in zip(sources, inputs, strict=True):
@@ -64,7 +54,7 @@ def _tail(op: Any, x: hw.StreamType, y: hw.StreamType, interval: float) -> float
     """
     if isinstance(op, hw.Window):
         return interval
-    return max(y.beats / pixels_of(y) - x.beats / pixels_of(x), 0.0)
+    return max(y.beats / y.positions - x.beats / x.positions, 0.0)
 
 
 def frame_latency(graph: Graph) -> int:

@@ -58,13 +58,21 @@ class StreamType:
         return self.shape[1] * self.shape[2]
 
     @property
+    def positions(self) -> int:
+        """Pixels of a raster, windows of a window stream: what its consumer counts in."""
+        if self.order is None:
+            return self.pixels
+        o = self.order
+        rows, columns = pool_size(self.shape[1:], o.kernel, o.stride, dilation=o.dilation)
+        return rows * columns
+
+    @property
     def beats(self) -> int:
         """Beats per frame."""
         if self.order is None:
             return self.pixels * self.words
         o = self.order
-        rows, columns = pool_size(self.shape[1:], o.kernel, o.stride, dilation=o.dilation)
-        return rows * columns * o.repeat * o.kernel[0] * o.kernel[1] * self.words
+        return self.positions * o.repeat * o.kernel[0] * o.kernel[1] * self.words
 
     def __str__(self) -> str:
         dims = "x".join(map(str, self.shape))

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from qcompiler.ir import hardware as hw
-from qcompiler.ir.geometry import pool_size
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.passes.fold import bottleneck
 
@@ -94,7 +93,7 @@ class Demands:
         memo = self._ahead if ahead else self._plain
         if value not in memo:
             stream = self.graph.type(value)
-            pixels = np.arange(_out_pixels(stream) + 1)
+            pixels = np.arange(stream.positions + 1)
             memo[value] = self._trace(value.node, pixels, ahead)
         return memo[value]
 
@@ -126,12 +125,3 @@ class Demands:
             words = self.graph.type(value).words
             depths.append(max(2, (waiting + 1) * words + slack))
         return depths
-
-
-def _out_pixels(stream: hw.StreamType) -> int:
-    """Pixels of the tensor that a window's consumer makes, or of the raster itself."""
-    if stream.order is None:
-        return stream.pixels
-    o = stream.order
-    rows, columns = pool_size(stream.shape[1:], o.kernel, o.stride, dilation=o.dilation)
-    return rows * columns
