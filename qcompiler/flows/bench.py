@@ -23,7 +23,16 @@ from typing import Any
 
 from qcompiler.errors import VerificationError
 from qcompiler.flows.beats import Beats, read_beats, write_beats
-from qcompiler.flows.harness import Harness, Probe, Stream, Window, literal, stream_ports, waivers
+from qcompiler.flows.harness import (
+    MOST_CALL,
+    Harness,
+    Probe,
+    Stream,
+    Window,
+    literal,
+    stream_ports,
+    waivers,
+)
 from qcompiler.flows.results import (
     BenchResult,
     Mismatch,
@@ -105,6 +114,8 @@ class Bench:
         streams = [*in_streams, *out_streams, *watched]
         if len({s.name for s in streams}) != len(streams):
             raise ValueError("two streams of one name")
+        if max(s.width for s in streams) > MOST_CALL:
+            raise ValueError(f"a stream may have {MOST_CALL} bits at most")
         harness = Harness(
             dut,
             [(name, literal(value)) for name, value in (parameters or {}).items()],
@@ -120,6 +131,7 @@ class Bench:
         simulation = Simulation.build(
             top="harness",
             sources=[control, *sources, *sorted(SIM.glob("*.sv")), top],
+            cpp=[SIM / "streams.cpp"],
             folder=build_dir,
             waves=waves,
             arguments=[*(["-Wall"] if lint else ["-Wno-lint"]), "+1364-2005ext+v"],
@@ -170,26 +182,30 @@ class Bench:
         if reset_at is not None:
             plus["reset_at"] = reset_at
         totals: dict[str, int | None] = {}
+        captures = {name: folder / f"captured{i}.hex" for i, name in enumerate(capture)}
+        lines = []
         for number, s in enumerate(self.streams):
             beats = inputs[s.name] if s.role == "source" else expected.get(s.name)
-            stall = source_stall if s.role == "source" else sink_stall
-            share = stall.get(s.name, 0.0) if isinstance(stall, Mapping) else stall
-            plus[f"{s.name}.seed"] = zlib.crc32(f"{seed} {s.name}".encode()) | 1
-            plus[f"{s.name}.stall"] = stall_threshold(share)
-            totals[s.name] = None
+            file, stored, total = None, 0, None
             if isinstance(beats, int):
-                totals[s.name] = beats * repeat
+                total = beats * repeat
             elif beats is not None:
-                totals[s.name] = s.total(len(beats)) * repeat
-                file = folder / f"{number}.hex"
+                file, stored = folder / f"{number}.hex", len(beats)
+                total = s.total(stored) * repeat
                 write_beats(file, beats, s.width, s.name)
-                plus[f"{s.name}.file"] = str(file)
-                plus[f"{s.name}.stored"] = len(beats)
-            if totals[s.name] is not None:
-                plus[f"{s.name}.total"] = totals[s.name] or 0
-        captures = {name: folder / f"captured{i}.hex" for i, name in enumerate(capture)}
-        for name, file in captures.items():
-            plus[f"{name}.capture"] = str(file)
+            totals[s.name] = total
+            if s.role != "probe":
+                stall = source_stall if s.role == "source" else sink_stall
+                share = stall.get(s.name, 0.0) if isinstance(stall, Mapping) else stall
+                plus[f"{s.name}.seed"] = zlib.crc32(f"{seed} {s.name}".encode()) | 1
+                plus[f"{s.name}.stall"] = stall_threshold(share)
+            if s.role == "source":
+                plus |= {f"{s.name}.file": str(file), f"{s.name}.stored": stored}
+                plus[f"{s.name}.total"] = total or 0
+                file, stored, total = None, 0, None  # what the design takes is only watched
+            lines.append(s.listing(total, stored, file, captures.get(s.name)))
+        (folder / "streams.txt").write_text("\n".join(lines) + "\n")
+        plus["streams"] = str(folder / "streams.txt")
         result = self._simulate(folder, plus, totals, captures, expect_hang)
         if self.waves and not result.ok:
             plus["waves"] = str(folder / "waves.vcd")

@@ -19,6 +19,9 @@ WAIVED_IN_SIM = (*WAIVED_IN_TOP, "WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDPARAM", "PI
                  "INITIALDLY", "UNSIGNED", "CMPCONST")  # fmt: skip
 
 
+LEAST_CALL, MOST_CALL = 32, 65536  # widths of tdata that sim/streams.cpp has functions for
+
+
 @dataclass(frozen=True)
 class Window:
     """The loops of a `qc_window`, as its parameters."""
@@ -75,12 +78,18 @@ class Stream:
     window: Window | None = None
 
     @property
-    def module(self) -> str:
-        return "window_monitor" if self.window else "stream_monitor"
+    def call_width(self) -> int:
+        """Bits of tdata in the call of sim/streams.cpp that observes this stream."""
+        return max(LEAST_CALL, 1 << (self.width - 1).bit_length())
 
-    @property
-    def geometry(self) -> list[tuple[str, int]]:
-        return list(vars(self.window).items()) if self.window else []
+    def listing(
+        self, total: int | None, stored: int, file: Path | None, capture: Path | None
+    ) -> str:
+        """The stream's line in the list that sim/streams.cpp reads; its head says the fields."""
+        fields: list[object] = [self.name, self.width, int(self.role != "probe")]
+        fields += ["-" if total is None else total, stored, file or "-", capture or "-"]
+        fields += vars(self.window).values() if self.window else []
+        return " ".join(map(str, fields))
 
     @property
     def data(self) -> str:
@@ -142,6 +151,15 @@ class Harness:
     ports: list[Port]
     streams: list[Stream]
     waves: bool
+
+    @property
+    def call_widths(self) -> list[int]:
+        """What `call_width`s there are."""
+        return sorted({s.call_width for s in self.streams})
+
+    def joined(self, wire: Literal["valid", "ready"]) -> str:
+        """One wire of every stream in a concatenation, stream 0 lowest."""
+        return "{ " + ", ".join(getattr(s, wire) for s in reversed(self.streams)) + " }"
 
     def render(self) -> str:
         """The Verilog text of the top."""

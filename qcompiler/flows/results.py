@@ -144,7 +144,7 @@ def read_report(
     starts: dict[str, list[int]] = {}
     ends: dict[str, list[int]] = {}
     for event in found["events"]:
-        name = event.get("stream", "").removesuffix(".watch")
+        name = event.get("stream", "")
         match event["event"]:
             case "mismatch":
                 mismatches.append(_mismatch(name, event))

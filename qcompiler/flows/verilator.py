@@ -130,12 +130,15 @@ class ObjectCache:
     """
 
     folder: Path
+    cpp: Sequence[Path] = ()
 
     @classmethod
-    def for_toolchain(cls, tools: Toolchain, flags: Sequence[str]) -> ObjectCache:
+    def for_toolchain(
+        cls, tools: Toolchain, flags: Sequence[str], cpp: Sequence[Path]
+    ) -> ObjectCache:
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         key = hashlib.sha256(repr((tools.key, list(flags))).encode()).hexdigest()[:16]
-        return cls(Path(home) / "qcompiler" / f"verilator-{key}")
+        return cls(Path(home) / "qcompiler" / f"verilator-{key}", cpp)
 
     def restore(self, build: Path) -> None:
         """Copy into `build` what its make would compile, newer than the make file.
@@ -159,8 +162,7 @@ class ObjectCache:
                 if (build / name).is_file() and not target.exists():
                     _copy_whole(build / name, target)
 
-    @staticmethod
-    def _names(build: Path) -> dict[str, str]:
+    def _names(self, build: Path) -> dict[str, str]:
         """Objects in the build folder and what they are called in the cache.
 
         `verilator.o` is cocotb's main; all it sees of the model is Vtop.h.
@@ -169,8 +171,12 @@ class ObjectCache:
         match = re.search(r"VM_GLOBAL_FAST \+= \\\n((?:\s+\w+ \\?\n)*)", classes)
         names = re.findall(r"\w+", match[1]) if match else []
         kept = {f"{name}.o": f"{name}.o" for name in names}
-        header = hashlib.sha256((build / "Vtop.h").read_bytes()).hexdigest()[:12]
-        return {**kept, "verilator.o": f"main-{header}.o"}
+        own = {f"{file.stem}.o": f"{file.stem}-{_short_hash(file)}.o" for file in self.cpp}
+        return {**kept, **own, "verilator.o": f"main-{_short_hash(build / 'Vtop.h')}.o"}
+
+
+def _short_hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
 def _copy_whole(source: Path, target: Path) -> None:
@@ -241,10 +247,14 @@ class Simulation:
         top: str,
         sources: Sequence[Path],
         folder: Path,
+        cpp: Sequence[Path] = (),
         waves: bool = False,
         arguments: Sequence[str] = (),
     ) -> Simulation:
         """Verilate and compile; does nothing where the last build was of the same text.
+
+        `cpp` are the C++ files of what the design calls through DPI. They may include what comes
+        with Verilator but nothing generated, so that their objects serve every design.
 
         Raises:
             ToolMissingError: No compiler or no Verilator.
@@ -264,7 +274,7 @@ class Simulation:
         runner = VerilatorRunner(tools)
         runner.log.setLevel("WARNING")
         runner.cache = ObjectCache.for_toolchain(
-            tools, [*flags, str(waves), cocotb_config.libs_dir.as_posix(), _cocotb_version()]
+            tools, [*flags, str(waves), cocotb_config.libs_dir.as_posix(), _cocotb_version()], cpp
         )
         try:
             runner.build(
@@ -272,10 +282,9 @@ class Simulation:
                 hdl_toplevel=top,
                 build_dir=folder / "obj",
                 build_args=[
-                    "--public-depth",
-                    "1",
                     "--timing",
                     *(word for flag in flags for word in ("-CFLAGS", flag)),
+                    *map(str, cpp),
                     *arguments,
                 ],
                 timescale=("1ns", "1ps"),

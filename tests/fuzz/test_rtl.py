@@ -50,7 +50,7 @@ def quantizers(graph):  # type: ignore[no-untyped-def]
     return [graph.op(name) for name in graph.find(nn.Quantizer)]
 
 
-def check(seed: int, folder: Path, every_stream: bool = True) -> None:
+def check(seed: int, folder: Path) -> None:
     network = random_build(seed, folder)
     rng = np.random.default_rng([seed, 2])
     stalls = [
@@ -60,9 +60,7 @@ def check(seed: int, folder: Path, every_stream: bool = True) -> None:
     ]
     stalls.append(Stall(float(rng.uniform(0, 0.6)), float(rng.uniform(0, 0.6))))
     x = network.samples(2)
-    verify(
-        folder, x, stalls=stalls, random_frames=2, reset=True, every_stream=every_stream, seed=seed
-    )
+    verify(folder, x, stalls=stalls, random_frames=2, reset=True, seed=seed)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -73,4 +71,4 @@ def test_random_network(seed: int, tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(12, 212))
 def test_many_random_networks(seed: int, tmp_path: Path) -> None:
-    check(seed, tmp_path / "build", every_stream=False)
+    check(seed, tmp_path / "build")
