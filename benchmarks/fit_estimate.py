@@ -116,6 +116,44 @@ def arrays() -> Iterator[Case]:
     yield array(2, 8, 2, unsigned(2), 6, per_group=64, kernel=1)
 
 
+def multiplier(
+    pe: int, simd: int, act: IntType, bits: int, partial: int | None = None, *,
+    out: int = 16, per_group: int = 16, kernel: int = 3, groups: int = 1,
+) -> Case:  # fmt: skip
+    """A multiplier array with random weights of ``bits`` bits."""
+    name = f"mul_{pe}x{simd}_a{act.bits}w{bits}k{kernel}g{groups}p{partial or 0}"
+    top = (1 << (bits - 1)) - 1
+    rng = np.random.default_rng(sum(map(ord, name)))
+    weight = rng.integers(-top, top + 1, (out, per_group, kernel, kernel)).astype(np.int64)
+    high = int(np.abs(weight).sum(axis=(1, 2, 3)).max()) * max(abs(act.lo), act.hi)
+    op = hw.MultiplierArray(
+        name, weight, (out, 30, 30), IntType(-high, high), groups, pe, simd, partial
+    )
+    size = (kernel, kernel)
+    window = hw.Window(size, groups=groups, repeat=op.repeat, rows=2 * kernel, lanes=simd)
+    return case(name, op, ((per_group * groups, 32, 32), act, simd), window=window)
+
+
+def multipliers() -> Iterator[Case]:
+    sizes = (
+        (1, 1, 8, 8), (2, 1, 4, 6), (4, 2, 8, 8), (1, 4, 5, 5), (4, 4, 4, 4), (2, 8, 8, 4),
+        (8, 8, 8, 8), (4, 16, 6, 6), (1, 16, 12, 12), (2, 4, 17, 18), (16, 2, 4, 5),
+    )  # fmt: skip
+    for pe, simd, act, bits in sizes:
+        yield multiplier(pe, simd, unsigned(act), bits)
+    yield multiplier(4, 3, signed(8), 8, per_group=3)
+    yield multiplier(2, 5, signed(4), 4, per_group=5)
+    yield multiplier(1, 12, signed(6), 5, per_group=12)
+    yield multiplier(1, 1, unsigned(8), 8, per_group=1, groups=16)
+    yield multiplier(5, 16, unsigned(4), 6, out=10, per_group=64, kernel=1)
+    yield multiplier(4, 4, signed(8), 8, per_group=4, kernel=1)
+    narrow = IntType(-63, 63)
+    for pe, simd, act, bits in ((4, 2, narrow, 7), (2, 1, narrow, 7), (4, 4, narrow, 7),
+                                (8, 8, narrow, 7), (2, 16, narrow, 7), (4, 1, signed(8), 8),
+                                (8, 8, IntType(-127, 127), 8), (2, 3, narrow, 7)):  # fmt: skip
+        yield multiplier(pe, simd, act, bits, 16, per_group=48 if simd == 3 else 16)
+
+
 def windows() -> Iterator[Case]:
     rng = random.Random(5)
     for k in range(26):
@@ -204,6 +242,7 @@ def pools() -> Iterator[Case]:
 
 GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
     "arrays": arrays,
+    "multipliers": multipliers,
     "windows": windows,
     "streams": streams,
     "arithmetic": arithmetic,

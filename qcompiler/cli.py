@@ -132,6 +132,8 @@ def compile(
     out.print(cost_table(result.report))
     for line in summary(result.report, result.clock_mhz):
         out.print(line)
+    if result.advice:
+        out.print(result.advice)
     out.print(f"bound by {result.limit}")
     differ = sum(r.differences for r in result.requantizers)
     values = sum(r.domain for r in result.requantizers)

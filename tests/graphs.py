@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.estimate.devices import device
+from qcompiler.estimate.array import array_price
 from qcompiler.ir import integer, nn
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.types import IntType
@@ -18,7 +18,6 @@ from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import PREPARE, TO_HARDWARE
 from qcompiler.quant.align import AlignResiduals
 from qcompiler.quant.insert import InsertQuantizers
-from qcompiler.verbs.compile import lut_model
 from tests.networks import RandomNetwork, observer
 
 Array = np.ndarray[Any, Any]
@@ -64,4 +63,4 @@ def lowered(seed: int, mode: str = "auto") -> tuple[Graph, Graph]:
 
 
 def folding_space(hardware: Graph) -> FoldingSpace:
-    return FoldingSpace(hardware, lut_model(device("ecp5-85k")))
+    return FoldingSpace(hardware, array_price("ecp5"))

@@ -6,15 +6,19 @@ share, a gate for each pair, PE and slot, a tree of adders, the slot tree, the a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
 from qcompiler.estimate.coefficients import COEFFICIENTS
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import rom_cost
+from qcompiler.estimate.memory import ram_cost, weight_rom_cost
 from qcompiler.estimate.parts import Parts, clog2, counter_features, even
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
+
+FoldingPrice = Callable[[int, int, int], tuple[float, int]]
+"""(pe, simd, planes per cycle) -> (LUT, block RAMs)."""
 
 
 class LaneTree(NamedTuple):
@@ -78,7 +82,34 @@ def array_lut(
         + pe * planes * (table["gate"] * tree.gate + table["add"] * tree.add)
         + pe * (table["merge"] * merge + table["accumulate"] * even(acc_bits, family))
     )
-    return lut + (rom_cost(pe * simd * planes, depth, family, counted=True).lut if depth else 0.0)
+    return lut + (weight_rom_cost(pe * simd * planes, depth, family).lut if depth else 0.0)
+
+
+def array_price(family: str) -> Callable[[hw.BitSerialArray, hw.Window, StreamType], FoldingPrice]:
+    """What the folding of an array decides: the array, its weight ROM and its line buffer.
+
+    Args:
+        family: Key of the cost model.
+
+    Returns:
+        For an array, its window and the stream that the window reads, the price of each folding.
+    """
+
+    def of(op: hw.BitSerialArray, window: hw.Window, x: StreamType) -> FoldingPrice:
+        out, per_group, height, width = op.weight.shape
+        act, live = x.elem, max(len(op.signs), 1)
+        row = (window.reshape or x.shape)[2] * x.shape[0]
+
+        def price(pe: int, simd: int, planes: int) -> tuple[float, int]:
+            depth = out // pe * -(-live // planes) * height * width * (per_group // simd)
+            rom = weight_rom_cost(pe * simd * planes, depth, family)
+            buffer = ram_cost(simd * act.bits, window.rows * (row // simd), family)
+            lut = array_lut(pe, simd, planes, act.bits, op.acc.bits, family, signed=act.signed)
+            return lut + rom.lut + buffer.lut, rom.bram + buffer.bram
+
+        return price
+
+    return of
 
 
 @cache
@@ -131,7 +162,7 @@ def array(
     delayed = 2 + (beats > 1) + (steps > 0)  # bits beside the data; xc7 has shift registers
     control = 6 + stages + delayed * (2 if family == "xc7" else stages + 1)
     ff = held + op.pe * per_pe + control + clog2(beats) + clog2(op.folds) + clog2(depth)
-    rom = rom_cost(op.pe * op.simd * op.planes, depth, family, counted=True)
+    rom = weight_rom_cost(op.pe * op.simd * op.planes, depth, family)
     return [Parts("array", features, Cost(ff=ff) + rom)]
 
 

@@ -81,6 +81,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "ice40": {"one": 8.08, "width": 2.08},
         "xc7": {"one": 8.10, "width": 0.65},
     },
+    "multipliers": {"ecp5": {"one": 0.0, "add": 1.0, "accumulate": 1.0, "soft": 1.0, "counters": 1.0}, "ice40": {"one": 0.0, "add": 1.0, "accumulate": 1.0, "soft": 1.0, "counters": 1.0}, "xc7": {"one": 0.0, "add": 1.0, "accumulate": 1.0, "soft": 1.0, "counters": 1.0}},
     "pad": {
         "ecp5": {
             "one": 1.37,

@@ -52,6 +52,29 @@ def rom_cost(width: int, depth: int, family: str, *, counted: bool = False) -> C
     return Cost(lut, ff, memory_bits=width * depth)
 
 
+def block_rom(width: int, depth: int) -> bool:
+    """The Verilog asks for block RAM for a weight ROM of this size, on any device.
+
+    One rule for all families, as the Verilog is the same for all: more than a ninth of the 18 kbit
+    blocks is filled. ECP5 would decide so by itself; on xc7 Yosys keeps much larger ROMs in LUTs,
+    150 and more for each block they would take.
+    """
+    return depth > 1 and _to_blocks(width, depth, "ecp5")
+
+
+def weight_rom_cost(width: int, depth: int, family: str) -> Cost:
+    """The weight ROM of an array: `block_rom` decides, else the tool.
+
+    Args:
+        width: Bits of a word.
+        depth: Words.
+        family: Family of the device.
+    """
+    if block_rom(width, depth):
+        return _in_blocks(width, depth, family)
+    return rom_cost(width, depth, family, counted=True)
+
+
 def rom_cost_of(
     contents: Array, width: int, family: str, *, rows: int = 1, counted: bool = False
 ) -> Cost:
@@ -79,8 +102,12 @@ def rom_cost_of(
 
 def columns(contents: Array, width: int) -> set[tuple[int, ...]]:
     """The different columns of a ROM that are not constant."""
-    bits = [tuple(int(v) for v in (contents >> k) & 1) for k in range(width)]
-    return {column for column in bits if len(set(column)) > 1}
+    size, mask = -(-width // 8), (1 << width) - 1
+    packed = b"".join((int(word) & mask).to_bytes(size, "little") for word in contents)
+    words = np.frombuffer(packed, np.uint8).reshape(-1, size)
+    bits = np.unpackbits(words, axis=1, count=width, bitorder="little")
+    found = {column.tobytes() for column in bits.T}  # the solver asks often: bytes are quick
+    return {tuple(column) for column in found if 0 < sum(column) < len(column)}
 
 
 def _to_blocks(width: int, depth: int, family: str) -> bool:

@@ -10,6 +10,7 @@ from qcompiler.estimate import arithmetic, streams
 from qcompiler.estimate.array import array
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import FAMILIES
+from qcompiler.estimate.multiplier import multipliers
 from qcompiler.estimate.parts import Parts
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
@@ -54,6 +55,7 @@ _RULES: dict[type, Callable[[Any, Any, Any, str], list[Parts]]] = {
     hw.Concat: streams.concat,
     hw.Window: streams.window,
     hw.BitSerialArray: array,
+    hw.MultiplierArray: multipliers,
     hw.Add: arithmetic.add,
     hw.Threshold: arithmetic.threshold,
     hw.Scale: arithmetic.scale,

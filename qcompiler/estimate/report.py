@@ -69,12 +69,20 @@ class Report:
 
     @property
     def shortfalls(self) -> tuple[str, ...]:
-        """What the device has too little of, one text each."""
+        """What the device has too little of, one text each, with the ops that take most of it."""
         return tuple(
-            f"{need:.0f} {name} needed, {self.device.name} has {have}"
+            f"{need:.0f} {name} needed, {self.device.name} has {have} ({self._takers(name)})"
             for name, need, have in self._needs()
             if need > have
         )
+
+    def _takers(self, name: str) -> str:
+        """The three kinds of op that take most of a resource."""
+        sums: dict[str, float] = {}
+        for row in self.rows:
+            sums[row.kind] = sums.get(row.kind, 0) + getattr(row.cost, name.lower())
+        most = sorted(sums.items(), key=lambda entry: (-entry[1], entry[0]))[:3]
+        return ", ".join(f"{kind} {amount:.0f}" for kind, amount in most if amount)
 
     def _needs(self) -> tuple[tuple[str, float, int], ...]:
         total, device = self.total, self.device
@@ -90,6 +98,11 @@ def _percent(need: float, have: int) -> float:
     if need == 0:
         return 0.0
     return 100.0 * need / have if have else float("inf")
+
+
+def total_cost(graph: Graph, family: str) -> Cost:
+    """Cost of a folded hardware graph, without timing."""
+    return Cost.sum(_row(graph, name, family).cost for name in graph)
 
 
 def estimate(graph: Graph, device: Device) -> Report:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qcompiler.errors import GraphError
+from qcompiler.estimate.memory import block_rom
 from qcompiler.hardware.render import ENV, hex_rom
 from qcompiler.hardware.slot_tree import Merge, Term, width_of
 
@@ -154,6 +155,11 @@ class ArrayUnit:
     @property
     def address_bits(self) -> int:
         return _bits_for(self.rom_depth)
+
+    @property
+    def rom_attribute(self) -> str:
+        """What asks for block RAM, where the cost model counts on it."""
+        return '(* rom_style = "block" *) ' if block_rom(self.rom_width, self.rom_depth) else ""
 
     @property
     def rom_file(self) -> str:

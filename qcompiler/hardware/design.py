@@ -84,7 +84,8 @@ def make_design(graph: Graph, top: str) -> Design:
 
     Args:
         graph: Folded, with forks and FIFOs in place.
-        top: Name of the top module; the core is ``TOP_core``, generated modules ``TOP_NODE``.
+        top: Name of the top module; the core is ``TOP_core``, generated modules ``TOP_NODE``
+            (:func:`~qcompiler.hardware.instances.module_name`).
     """
     source, sink = graph.only(hw.Source), graph.only(hw.Sink)
     result = graph.inputs(sink)[0]

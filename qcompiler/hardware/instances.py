@@ -9,11 +9,13 @@ from typing import Any
 
 from qcompiler.errors import GraphError
 from qcompiler.hardware.array import ArrayUnit
+from qcompiler.hardware.multiplier import MultiplierUnit
 from qcompiler.hardware.scale_shift import ScaleShiftUnit
 from qcompiler.hardware.threshold import ThresholdUnit
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.planes import encode
+from qcompiler.resources import RTL
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,20 @@ def wire(graph: Graph, value: Value) -> Wire:
     return Wire(name, graph.type(value).width)
 
 
+def module_name(prefix: str, node: str) -> str:
+    """``PREFIX_NODE``; ``PREFIX__NODE`` where the core or a library module is called that.
+
+    No other node gets that name: none begins with an underscore.
+    """
+    name = f"{prefix}_{node}"
+    taken = node == "core" or (RTL / f"{name}.v").is_file()
+    return f"{prefix}__{node}" if taken else name
+
+
 def render_node(graph: Graph, name: str, prefix: str) -> Rendered:
     """Instances of a node; Source and Sink have none (the top connects them).
 
-    Generated modules are called ``PREFIX_NODE``, so that several designs fit in one project.
+    Generated modules are called after the prefix, so that several designs fit in one project.
     """
     context = _Context(graph, name, prefix)
     _RULES[type(graph.op(name))](context)
@@ -75,7 +87,8 @@ def render_node(graph: Graph, name: str, prefix: str) -> Rendered:
 
 class _Context:
     def __init__(self, graph: Graph, name: str, prefix: str) -> None:
-        self.graph, self.name, self.op, self.prefix = graph, name, graph.op(name), prefix
+        self.graph, self.name, self.op = graph, name, graph.op(name)
+        self.module = module_name(prefix, name)
         self.inputs = [wire(graph, v) for v in graph.inputs(name)]
         self.x: list[hw.StreamType] = [graph.type(v) for v in graph.inputs(name)]
         self.y: tuple[hw.StreamType, ...] = graph.types(name)
@@ -220,7 +233,7 @@ def _array(c: _Context) -> None:
     if (planes.signs, planes.exps) != (op.signs, op.exps):
         raise GraphError("the plane list does not belong to the weights", where=c.name)
     unit = ArrayUnit.build(
-        f"{c.prefix}_{c.name}",
+        c.module,
         planes_sign=op.signs,
         planes_exp=op.exps,
         bits=planes.bits.transpose(0, 1, 3, 4, 2),
@@ -235,10 +248,25 @@ def _array(c: _Context) -> None:
     _generated(c, unit)
 
 
+def _multipliers(c: _Context) -> None:
+    op = c.op
+    unit = MultiplierUnit.of_convolution(
+        c.module,
+        weight=op.weight,
+        groups=op.groups,
+        pe=op.pe,
+        simd=op.simd,
+        act=c.x[0].elem,
+        acc_bits=op.acc.bits,
+        partial_bits=op.partial_bits,
+    )
+    _generated(c, unit)
+
+
 def _threshold(c: _Context) -> None:
     op, x = c.op, c.x[0]
     unit = ThresholdUnit.build(
-        f"{c.prefix}_{c.name}",
+        c.module,
         thresholds=op.thresholds,
         table=op.table,
         in_bits=x.elem.bits,
@@ -259,7 +287,7 @@ def _generated(c: _Context, unit: Any) -> None:
 def _scale(c: _Context) -> None:
     op, x = c.op, c.x[0]
     unit = ScaleShiftUnit.build(
-        f"{c.prefix}_{c.name}",
+        c.module,
         m=op.m,
         r=op.r,
         n=op.n,
@@ -334,6 +362,7 @@ _RULES: dict[type, Callable[[_Context], None]] = {
     hw.Add: _add,
     hw.Window: _window,
     hw.BitSerialArray: _array,
+    hw.MultiplierArray: _multipliers,
     hw.Threshold: _threshold,
     hw.Scale: _scale,
     hw.MaxPool: _max_pool,

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from qcompiler.errors import GraphError
 from qcompiler.hardware.render import ENV, hex_rom
+from qcompiler.ir.search import StepSearch
 
 
 @dataclass(frozen=True)
-class ThresholdUnit:
+class ThresholdUnit(StepSearch):
     """``code = table[c][#{k : x >= thresholds[c][k]}]`` for ``lanes`` channels a beat.
 
     ``thresholds`` is [C][K], ``table`` is [C][K + 1]. Thresholds are already bounded: none below
@@ -85,39 +86,12 @@ class ThresholdUnit:
     def word_bits(self) -> int:
         return max((self.words - 1).bit_length(), 1)
 
-    @property
-    def stages(self) -> int:
-        """Steps of the binary search, and bits of the count."""
-        return len(self.thresholds[0]).bit_length()
-
-    @property
-    def steps(self) -> int:
-        """Registers between input and count: the input's, then two a stage."""
-        return 1 + 2 * self.stages
-
     # ---- codes ----------------------------------------------------------------------------------
-
-    @property
-    def offset(self) -> int | None:
-        """What to add to the count to get the code, where that is all there is to it."""
-        lo = self.table[0][0]
-        row = tuple(range(lo, lo + len(self.table[0])))
-        return lo if all(codes == row for codes in self.table) else None
 
     @property
     def common(self) -> bool:
         """All channels have one table."""
         return all(codes == self.table[0] for codes in self.table)
-
-    @property
-    def code_steps(self) -> int:
-        """Registers between count and code."""
-        return int(self.offset is None or (self.offset != 0 and self.stages > 0))
-
-    @property
-    def latency(self) -> int:
-        """Cycles from an input beat to its output beat."""
-        return self.steps + self.code_steps
 
     @property
     def code_depth(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from qcompiler.errors import GraphError
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
 
@@ -26,6 +27,8 @@ class ExplicitPadding:
             value = graph.add(graph.fresh(f"{name}_pad"), pad, [source])
             graph.reconnect(name, 0, value)
             graph.replace(name, replace(conv, padding=(0, 0, 0, 0)))
+        for name in graph.find(integer.WinogradConv):
+            _border_of_tiles(graph, name)
         for name in graph.find(integer.Pad):
             pad = graph.op(name)
             channels, rows, columns = pad.pads
@@ -37,6 +40,23 @@ class ExplicitPadding:
             if all(pair == (0, 0) for pair in graph.op(name).pads):
                 graph.remove(name)
         return graph
+
+
+def _border_of_tiles(graph: Graph, name: str) -> None:
+    """A Winograd convolution gets its padding and what its last tiles read beyond it."""
+    op, (source,) = graph.op(name), graph.inputs(name)
+    x, (_, *size) = graph.type(source), graph.type(name).shape
+    top, left, _, _ = op.padding
+    rows, columns = (op.tile.cover(n) for n in size)
+    below, beside = rows - x.shape[1] - top, columns - x.shape[2] - left
+    if below < 0 or beside < 0:
+        raise GraphError("the input has more rows or columns than the tiles read", where=name)
+    # What lies beyond the padding is never seen, so any code does.
+    code = op.pad_code if op.pad_code in x.integers else x.integers.lo
+    if (top, left, below, beside) != (0, 0, 0, 0):
+        pad = integer.Pad(((0, 0), (top, below), (left, beside)), code)
+        graph.reconnect(name, 0, graph.add(graph.fresh(f"{name}_pad"), pad, [source]))
+    graph.replace(name, replace(op, padding=(0, 0, 0, 0), out_size=(size[0], size[1])))
 
 
 @dataclass(frozen=True)

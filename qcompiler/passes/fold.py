@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
-from qcompiler.passes.folding import Folding, LutModel, array_foldings, cheapest, fewest_lanes
+from qcompiler.passes.folding import (
+    Folding,
+    FoldingPrice,
+    array_foldings,
+    cheapest,
+    divisors,
+    fewest_lanes,
+    front,
+)
 
-ArrayLut = Callable[[hw.BitSerialArray, hw.StreamType], LutModel]
+ArrayPrice = Callable[[hw.BitSerialArray, hw.Window, hw.StreamType], FoldingPrice]
+"""Prices of an array with its window, which reads the stream."""
+
+ANY = 1 << 62
+"""More cycles than any folding takes."""
 
 
 @dataclass(frozen=True)
@@ -26,22 +40,24 @@ class FoldingSpace:
 
     Args:
         graph: Hardware dialect, as ``lower-hardware`` leaves it.
-        lut: Price of an array's foldings.
+        price: Price of an array's foldings; block RAMs are free until `weighing`.
     """
 
-    def __init__(self, graph: Graph, lut: ArrayLut) -> None:
+    def __init__(self, graph: Graph, price: ArrayPrice) -> None:
         self.graph = graph
-        self.arrays: dict[str, list[Folding]] = {}
+        self._foldings: dict[str, list[Folding]] = {}
         for name in graph.find(hw.BitSerialArray):
-            op = graph.op(name)
-            shape = self._window_shape(name)
-            stream = graph.type(graph.inputs(graph.inputs(name)[0].node)[0])
-            self.arrays[name] = array_foldings(op, shape, lut(op, stream))
+            op, window = graph.op(name), graph.inputs(name)[0].node
+            stream: hw.StreamType = graph.type(graph.inputs(window)[0])
+            priced = price(op, graph.op(window), stream)
+            self._foldings[name] = array_foldings(op, stream.shape, priced)
+        self.arrays = {name: front(every, 0.0) for name, every in self._foldings.items()}
 
-    def _window_shape(self, name: str) -> tuple[int, ...]:
-        window = self.graph.inputs(name)[0].node
-        shape: tuple[int, ...] = self.graph.type(self.graph.inputs(window)[0]).shape
-        return shape
+    def weighing(self, block: float) -> FoldingSpace:
+        """The same foldings, where a block RAM is worth ``block`` LUT."""
+        other = copy(self)
+        other.arrays = {name: front(every, block) for name, every in self._foldings.items()}
+        return other
 
     def bounds(self) -> list[Bound]:
         """The least cycles per frame of every module, slowest first."""
@@ -105,26 +121,40 @@ class FoldingSpace:
 
     def slowest(self) -> int:
         """Cycles per frame of the smallest folding."""
-        return bottleneck(self.fold(1 << 62))[1]
+        return bottleneck(self.fold(ANY))[1]
 
-    def within(self, budget: float, price: Callable[[Graph], float]) -> Graph | None:
-        """The fastest folding whose price is within ``budget``, None if the smallest is not.
+    def fastest(self, within: Callable[[int], Graph | None]) -> Graph | None:
+        """The fastest folding that can be had, None if there is none for any number of cycles.
 
-        Bisects on the logarithm of the cycles: price falls as cycles grow, in steps.
+        Bisects, as if price never rose with the cycles.
+
+        Args:
+            within: A folding of at most so many cycles that can be had, or None.
         """
-        low, high = self.bounds()[0].cycles, self.slowest()
-        best = self.balanced(high)
-        if price(best) > budget:
+        best = within(ANY)
+        if best is None:
             return None
-        while high - low > max(1, low // 200):
-            middle = int((low * high) ** 0.5)
-            candidate = self.balanced(min(max(middle, low), high - 1))
-            if price(candidate) <= budget:
-                best, high = candidate, bottleneck(candidate)[1]
+        steps = self.steps()
+        low, high = 0, bisect_left(steps, bottleneck(best)[1])
+        while low < high:
+            middle = (low + high) // 2
+            candidate = within(steps[middle])
+            if candidate is not None:
+                best, high = candidate, middle
             else:
                 low = middle + 1
-        fastest = self.balanced(low)
-        return fastest if price(fastest) <= budget else best
+        return best
+
+    def steps(self) -> list[int]:
+        """The least cycles, then all at which some module can take another folding."""
+        floor = self.bounds()[0].cycles
+        found = {f.cycles for every in self._foldings.values() for f in every}
+        for name in self.graph:
+            if name not in self.arrays:
+                channels = self.graph.type(name).shape[0]
+                pixels = -(-self._beats(name) // channels)
+                found |= {pixels * (channels // lanes) for lanes in divisors(channels)}
+        return [floor, *sorted(cycles for cycles in found if cycles > floor)]
 
     def _folded(self, name: str, limit: Callable[[str], int], picks: dict[str, Folding]) -> Any:
         op = self.graph.op(name)

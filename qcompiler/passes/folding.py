@@ -18,26 +18,31 @@ def divisors(n: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Folding:
-    """One way to fold an array: its cycles per frame and its price in LUT."""
+    """One way to fold an array: its cycles per frame and its price in LUT and block RAMs."""
 
     pe: int
     simd: int
     planes: int
     cycles: int
     lut: float
+    bram: int
+
+    def price(self, block: float) -> float:
+        """LUT, where a block RAM is worth ``block`` of them."""
+        return self.lut + block * self.bram
 
 
-LutModel = Callable[[int, int, int], float]
-"""(pe, simd, planes per cycle) -> LUT."""
+FoldingPrice = Callable[[int, int, int], tuple[float, int]]
+"""(pe, simd, planes per cycle) -> (LUT, block RAMs)."""
 
 
-def array_foldings(op: hw.BitSerialArray, shape: Shape, lut: LutModel) -> list[Folding]:
-    """Every legal folding of an array, cheapest first, without those beaten on both counts.
+def array_foldings(op: hw.BitSerialArray, shape: Shape, price: FoldingPrice) -> list[Folding]:
+    """Every legal folding of an array.
 
     Args:
         op: The array; its own folding is ignored.
         shape: (C, H, W) that its window reads: filling the line buffer takes a cycle a beat.
-        lut: Price of a folding.
+        price: Of a folding.
     """
     planes = max(len(op.signs), 1)
     slots = sorted({-(-planes // folds) for folds in range(1, planes + 1)})
@@ -50,13 +55,22 @@ def array_foldings(op: hw.BitSerialArray, shape: Shape, lut: LutModel) -> list[F
                 work = outputs * (out // pe) * -(-planes // slot) * kh * kw * (per_group // simd)
                 fill, drain = pixels * shape[0] // simd, outputs * (out // pe)
                 cycles = max(work, fill, drain)
-                found.append(Folding(pe, simd, slot, cycles, lut(pe, simd, slot)))
-    found.sort(key=lambda f: (f.lut, f.cycles, f.pe, f.simd))
-    front: list[Folding] = []
-    for folding in found:
-        if not front or folding.cycles < front[-1].cycles:
-            front.append(folding)
-    return front
+                found.append(Folding(pe, simd, slot, cycles, *price(pe, simd, slot)))
+    return found
+
+
+def front(foldings: list[Folding], block: float) -> list[Folding]:
+    """Those that no other beats both in cycles and in price, cheapest first.
+
+    Args:
+        foldings: Any.
+        block: LUT that a block RAM is worth.
+    """
+    best: list[Folding] = []
+    for folding in sorted(foldings, key=lambda f: (f.price(block), f.cycles, f.pe, f.simd)):
+        if not best or folding.cycles < best[-1].cycles:
+            best.append(folding)
+    return best
 
 
 def cheapest(foldings: list[Folding], cycles: int) -> Folding | None:

@@ -14,7 +14,7 @@ import yaml
 from qcompiler.errors import QCompilerError
 
 MIN_BITS, MAX_BITS = 1, 8
-METHODS = ("max-abs", "percentile")
+METHODS = ("easyquant", "max-abs", "percentile", "kl", "mse", "reconstruct")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from qcompiler.errors import QCompilerError
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.quant.config import QuantConfig
-from qcompiler.quant.ranges import Range, activation_spec, observe, weight_spec
+from qcompiler.quant.histogram import Extremes, Histogram, Range
+from qcompiler.quant.ranges import activation_spec, calibrated, weight_spec
 
 Array = np.ndarray[Any, Any]
 
@@ -98,19 +99,19 @@ class InsertQuantizers:
     def run(self, graph: Graph) -> Graph:
         sites = find_sites(graph, self.config)
         self._check_layers(graph, sites)
-        ranges = self._ranges(graph, sites)
         groups = _tie_concats(graph, sites)
+        bits = {site.node: max(other.bits for other in groups[site.node]) for site in sites}
+        ranges = self._ranges(graph, bits)
         for site in sites:
-            tied = groups[site.node]
             span = ranges[site.node]
-            for other in tied:
+            for other in groups[site.node]:
                 span = span.union(ranges[other.node])
-            spec = activation_spec(span, max([site.bits, *(other.bits for other in tied)]))
+            spec = activation_spec(span, bits[site.node])
             graph.insert(graph.fresh(f"{site.node}_q"), nn.Quantizer(spec), site.node)
         for layer in [*graph.find(nn.Conv), *graph.find(nn.Linear)]:
             op = graph.op(layer)
-            bits = self.config.weight_bits(layer)
-            spec = weight_spec(op.weight, bits, self.config.method, self.config.percentile)
+            width = self.config.weight_bits(layer)
+            spec = weight_spec(op.weight, width, self.config.method, self.config.percentile)
             graph.replace(layer, replace(op, weight_quant=spec))
         return graph
 
@@ -131,16 +132,18 @@ class InsertQuantizers:
                     hint=f"for the width of its codes write '{name}: {{activations: BITS}}'",
                 )
 
-    def _ranges(self, graph: Graph, sites: list[Site]) -> dict[str, Range]:
-        ranges: dict[str, Range] = {}
-        for node, values in self.observer(graph, [site.node for site in sites]):
-            if not np.isfinite(values).all():
-                raise QCompilerError(
-                    "the float network gives NaN or infinity on the calibration set", where=node
-                )
-            span = observe(values, self.config.method, self.config.percentile)
-            ranges[node] = ranges[node].union(span) if node in ranges else span
-        return ranges
+    def _ranges(self, graph: Graph, bits: dict[str, int]) -> dict[str, Range]:
+        """Range of each node to be quantized; looks at the data once for ends, once for counts."""
+        ends = {node: Extremes(node) for node in bits}
+        for node, values in self.observer(graph, bits):
+            ends[node].add(values)
+        if self.config.method == "max-abs":
+            return {node: end.span for node, end in ends.items()}
+        counts = {node: Histogram(end.span) for node, end in ends.items()}
+        for node, values in self.observer(graph, bits):
+            counts[node].add(values)
+        method, percentile = self.config.method, self.config.percentile
+        return {n: calibrated(counts[n], bits[n], method, percentile) for n in bits}
 
 
 def _tie_concats(graph: Graph, sites: list[Site]) -> dict[str, list[Site]]:

@@ -1,35 +1,34 @@
-"""Ranges to steps: max-abs and percentile, for activations and for weights."""
+"""Ranges to steps, for activations and for weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qcompiler.ir.nn import QuantSpec
+from qcompiler.quant.histogram import Histogram, Range
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Range:
-    """Least and largest value that codes should reach (float64)."""
+def calibrated(histogram: Histogram, bits: int, method: str, percentile: float) -> Range:
+    """What of a tensor's range the codes should reach, by a method other than ``max-abs``.
 
-    lo: float
-    hi: float
-
-    def union(self, other: Range) -> Range:
-        return Range(min(self.lo, other.lo), max(self.hi, other.hi))
-
-
-def observe(values: Array, method: str, percentile: float) -> Range:
-    """Range of ``values`` (any shape): the extremes, or the percentile on each side."""
-    flat = values.reshape(-1)
+    Args:
+        histogram: Of the whole calibration set.
+        bits: Of the codes.
+        method: ``percentile``, ``kl`` (EasyQuant starts from it too) or ``mse``.
+        percentile: Of the nonzero magnitudes, for the method of that name.
+    """
+    span = histogram.span
+    signed = span.lo < 0
+    top_code = max(2 ** (bits - 1) - 1, 1) if signed else 2**bits - 1
     if method == "percentile":
-        top = float(np.percentile(np.abs(flat), percentile))
-        return Range(max(float(flat.min()), -top), min(float(flat.max()), top))
-    return Range(float(flat.min()), float(flat.max()))
+        return span.clipped(histogram.percentile(percentile))
+    if method == "mse":
+        return span.clipped(histogram.mse(top_code))
+    return span.clipped(histogram.kl(top_code + 1))
 
 
 def activation_spec(span: Range, bits: int) -> QuantSpec:
@@ -50,8 +49,9 @@ def activation_spec(span: Range, bits: int) -> QuantSpec:
 def weight_spec(weight: Array, bits: int, method: str, percentile: float) -> QuantSpec:
     """Per-output-channel quantizer of weight (O, …): codes [-Q, Q].
 
-    One bit means ±mean|w| per channel (Rastegari et al. 2016, XNOR-Net, eq. 6), written as codes 0
-    and 1 with an offset; a channel of zeros gets step 1.
+    ``percentile`` and ``mse`` clip; every other method starts from the largest magnitude, as
+    TensorRT and EasyQuant do. One bit means ±mean|w| per channel (Rastegari et al. 2016, XNOR-Net,
+    eq. 6), written as codes 0 and 1 with an offset. A channel of zeros gets step 1.
     """
     flat = np.abs(weight.reshape(len(weight), -1).astype(np.float64))
     if bits == 1:
@@ -60,7 +60,20 @@ def weight_spec(weight: Array, bits: int, method: str, percentile: float) -> Qua
         return QuantSpec.uniform(2 * mean, 0, 1, offset=-mean)
     q = 2 ** (bits - 1) - 1
     top = np.percentile(flat, percentile, axis=1) if method == "percentile" else flat.max(axis=1)
+    if method == "mse":
+        top = top * _least_squares_clip(flat, top, q)
     return QuantSpec.uniform(np.where(top / q > 0, top / q, 1.0), -q, q)
+
+
+def _least_squares_clip(flat: Array, top: Array, q: int) -> Array:
+    """For each row the share of its largest magnitude, of 80, where clipping errs least."""
+    best, share = np.full(len(flat), np.inf), np.ones(len(flat))
+    for part in np.arange(100, 20, -1) / 100:
+        step = np.where(top > 0, part * top / q, 1.0)[:, None]
+        error = ((np.clip(np.round(flat / step), 0, q) * step - flat) ** 2).sum(axis=1)
+        share = np.where(error < best, part, share)
+        best = np.minimum(error, best)
+    return share
 
 
 def _step(top: float, codes: int) -> float:

@@ -18,7 +18,9 @@ from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.rounding import round_half_even
 from qcompiler.ir.types import IntType
+from qcompiler.reference.precision import full_precision
 from qcompiler.reference.steps import FLOAT32, FLOAT64, scale_shift_kernel, step_table_kernel
+from qcompiler.reference.winograd import winograd_kernel
 
 Array = np.ndarray[Any, Any]
 Kernel = Callable[..., torch.Tensor]
@@ -69,7 +71,7 @@ class IntegerReference:
         kept = {*keep, self._output}
         values: dict[str, torch.Tensor] = {}
         results: dict[str, torch.Tensor] = {}
-        with torch.inference_mode(), _full_precision():
+        with torch.inference_mode(), full_precision():
             for name in self._order:
                 inputs = self.graph.inputs(name)
                 if name == self._input:
@@ -108,25 +110,6 @@ class IntegerReference:
         op = self.graph.op(self._output)
         values = codes.to(torch.float64).numpy() * op.step + op.offset
         return np.ascontiguousarray(values).reshape(len(codes), *op.shape)
-
-
-class _full_precision:
-    """float32 means float32 here, whatever the user allowed elsewhere.
-
-    bfloat16 is inexact, and so are NNPACK's Winograd convolutions, which torch takes for batches of
-    16 or more where it has no oneDNN.
-    """
-
-    def __enter__(self) -> None:
-        self.saved = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        nnpack: Any = torch.backends.nnpack
-        self.nnpack = nnpack.flags(enabled=False)
-        self.nnpack.__enter__()
-
-    def __exit__(self, *exc: object) -> None:
-        self.nnpack.__exit__(None, None, None)
-        torch.set_float32_matmul_precision(self.saved)
 
 
 # ---- kernels: (op, input types, node) -> (function, arithmetic) ------------------------
@@ -168,6 +151,10 @@ def _conv(op: integer.Conv, types: list[IntType], name: str) -> tuple[Kernel, st
         return F.conv2d(v, weight, None, op.stride, pad, op.dilation, op.groups)
 
     return kernel, f"{str(dtype)[6:]} conv"
+
+
+def _winograd(op: integer.WinogradConv, types: list[IntType], name: str) -> tuple[Kernel, str]:
+    return winograd_kernel(op, types[0], name)
 
 
 def _step_table(op: integer.StepTable, types: list[IntType], name: str) -> tuple[Kernel, str]:
@@ -247,6 +234,7 @@ _BUILDERS: dict[type, Callable[[Any, list[IntType], str], tuple[Kernel, str]]] =
     integer.Input: _pass,
     integer.Output: _pass,
     integer.Conv: _conv,
+    integer.WinogradConv: _winograd,
     integer.StepTable: _step_table,
     integer.ScaleShift: _scale_shift,
     integer.Add: _add,

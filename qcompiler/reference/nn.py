@@ -49,9 +49,16 @@ class Weights:
         return self._held[id(owner)][1]
 
 
-def _conv(op: nn.Conv, weights: Weights, x: Tensor) -> Tensor:
+def apply_layer(op: nn.Conv | nn.Linear, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
+    """The layer with another weight and bias than its own, shaped alike."""
+    if isinstance(op, nn.Linear):
+        return F.linear(x, weight, bias)
     x, padding = _symmetric(x, op.padding)
-    return F.conv2d(x, weights.of(op), weights.bias(op), op.stride, padding, op.dilation, op.groups)
+    return F.conv2d(x, weight, bias, op.stride, padding, op.dilation, op.groups)
+
+
+def _layer(op: nn.Conv | nn.Linear, weights: Weights, x: Tensor) -> Tensor:
+    return apply_layer(op, weights.of(op), weights.bias(op), x)
 
 
 def _symmetric(x: Tensor, padding: tuple[int, int, int, int]) -> tuple[Tensor, tuple[int, int]]:
@@ -59,10 +66,6 @@ def _symmetric(x: Tensor, padding: tuple[int, int, int, int]) -> tuple[Tensor, t
     if (top, left) == (bottom, right):
         return x, (top, left)
     return F.pad(x, (left, right, top, bottom)), (0, 0)
-
-
-def _linear(op: nn.Linear, weights: Weights, x: Tensor) -> Tensor:
-    return F.linear(x, weights.of(op), weights.bias(op))
 
 
 def _batch_norm(op: nn.BatchNorm, weights: Weights, x: Tensor) -> Tensor:
@@ -103,8 +106,8 @@ def _slice(op: nn.Slice, weights: Weights, x: Tensor) -> Tensor:
 
 KERNELS: dict[type, Callable[..., Tensor]] = {
     nn.Output: lambda op, weights, x: x,
-    nn.Conv: _conv,
-    nn.Linear: _linear,
+    nn.Conv: _layer,
+    nn.Linear: _layer,
     nn.BatchNorm: _batch_norm,
     nn.Relu: lambda op, weights, x: F.relu(x),
     nn.Clip: lambda op, weights, x: x.clamp(op.lo, op.hi),

@@ -11,7 +11,7 @@ from typing import Any
 
 from qcompiler import __version__
 from qcompiler.errors import QCompilerError
-from qcompiler.estimate.array import array_lut
+from qcompiler.estimate.array import array_price
 from qcompiler.estimate.devices import Device, device
 from qcompiler.estimate.report import Report
 from qcompiler.estimate.report import estimate as estimate_graph
@@ -23,14 +23,13 @@ from qcompiler.ir.graph import Graph
 from qcompiler.ir.store import read_graph, write_graph
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.fold import FoldingSpace, bottleneck
-from qcompiler.passes.folding import LutModel
 from qcompiler.passes.integerize import Integerize, RequantReport
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.progress import QUIET, Progress
 from qcompiler.resources import RTL
+from qcompiler.verbs.goal import solve
 
 MARKER = "manifest.json"
-DEFAULT_SHARE = 0.5  # of the device's LUT, where neither a rate nor a budget is asked for
 FOLD = "fold"
 PASSES = (Integerize.name, *(p.name for p in TO_HARDWARE), FOLD, *(p.name for p in CONNECT))
 """The names that ``after`` is called with, in order."""
@@ -86,6 +85,7 @@ class Compiled:
         requantizers: What each requantizer became.
         limit: What bounds the frame rate, one sentence.
         clock_mhz: Clock that rates refer to.
+        advice: What to do where the device has too little of something, else empty.
     """
 
     integer: Graph
@@ -94,6 +94,7 @@ class Compiled:
     requantizers: list[RequantReport] = field(repr=False)
     limit: str
     clock_mhz: float
+    advice: str = ""
 
     @classmethod
     def of(cls, integer: Graph, hardware: Graph, chip: Device) -> Compiled:
@@ -118,8 +119,9 @@ def compile(
         after: Called with the name and result of every pass.
 
     Raises:
-        QCompilerError: Also if the frame rate cannot be reached: the message says how far it got
-            and which module bounds it. Nothing is written then.
+        QCompilerError: Also if the frame rate cannot be reached, or nothing has room in the budget
+            and the device's block RAMs: the message says how far it got and what bounds it.
+            Nothing is written then.
     """
     target = target or Target()
     chip = device(target.device)
@@ -137,70 +139,20 @@ def compile(
     progress.advance()
     lowered = run_passes(integer, TO_HARDWARE[-1:], after=after)
     clock = target.clock_mhz or chip.clock_mhz
-    space = FoldingSpace(lowered, lut_model(chip))
+    space = FoldingSpace(lowered, array_price(chip.family))
     progress.advance()
-    folded, limit = _solve(space, target, chip, clock)
+    solution = solve(space, chip, clock, fps=target.fps, lut=target.lut)
     if after is not None:
-        after(FOLD, folded)
-    hardware = run_passes(folded, CONNECT, after=after)
+        after(FOLD, solution.graph)
+    hardware = run_passes(solution.graph, CONNECT, after=after)
     report = estimate_graph(hardware, chip)
     progress.advance()
-    result = Compiled(integer, hardware, report, integerize.reports, limit, clock)
+    advice = solution.advice(report)
+    result = Compiled(integer, hardware, report, integerize.reports, solution.limit, clock, advice)
     if out is not None:
         write_build(result, target, chip, out)
     progress.end()
     return result
-
-
-def lut_model(chip: Device) -> Callable[[hw.BitSerialArray, hw.StreamType], LutModel]:
-    """What an array's foldings cost on a device."""
-
-    def of(op: hw.BitSerialArray, x: hw.StreamType) -> LutModel:
-        def lut(pe: int, simd: int, planes: int) -> float:
-            return array_lut(pe, simd, planes, x.elem.bits, op.acc.bits, chip.family)
-
-        return lut
-
-    return of
-
-
-def _solve(space: FoldingSpace, target: Target, chip: Device, clock: float) -> tuple[Graph, str]:
-    """Fold for the rate, or for the budget; and what bounds the result."""
-    if target.fps is not None:
-        wanted = int(clock * 1e6 / target.fps)
-        slowest = space.bounds()[0]
-        if slowest.cycles > wanted:
-            best = clock * 1e6 / slowest.cycles
-            reachable = int(best) or f"{0.99 * best:.3g}"
-            raise QCompilerError(
-                f"{target.fps:g} frames/s at {clock:g} MHz leave {wanted} cycles a frame, but "
-                f"{slowest.node} takes {slowest.cycles} when fully unfolded: at most {best:.1f} "
-                "frames/s",
-                where=slowest.node,
-                hint=f"ask for --fps {reachable}, raise --clock, or shrink that layer",
-            )
-        folded = space.balanced(wanted)
-        name, cycles = bottleneck(folded)
-        return folded, (
-            f"the rate asked for ({wanted} cycles a frame); slowest module: {name}, {cycles} cycles"
-        )
-    budget = target.lut or int(chip.luts * DEFAULT_SHARE)
-
-    def price(graph: Graph) -> float:
-        return estimate_graph(run_passes(graph, CONNECT), chip).total.lut
-
-    found = space.within(budget, price)
-    if found is None:
-        least = price(space.balanced(space.slowest()))
-        raise QCompilerError(
-            f"the smallest folding takes about {least:.0f} LUT, the budget is {budget}",
-            hint="raise --lut or name a larger --target",
-        )
-    name, cycles = bottleneck(found)
-    floor = space.bounds()[0]
-    if cycles == floor.cycles:
-        return found, f"{floor.node}: {cycles} cycles a frame even when fully unfolded"
-    return found, f"the budget of {budget} LUT; slowest module: {name}, {cycles} cycles"
 
 
 def write_build(result: Compiled, target: Target, chip: Device, out: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qcompiler.estimate.array import array_lut, lane_tree, slot_tree
+from qcompiler.estimate.array import array_lut, array_price, lane_tree, slot_tree
 from qcompiler.estimate.devices import FAMILIES
 from qcompiler.estimate.model import module_cost
 from qcompiler.ir import hardware as hw
@@ -60,6 +60,35 @@ def test_the_quick_price_is_that_of_the_module(family: str) -> None:
         quick = array_lut(pe, simd, planes, 4, op.acc.bits, family, depth=depth)
         whole = module_cost(op, [x], op.infer([x]), family).lut
         assert quick <= whole <= 1.3 * quick + 30, (pe, simd, planes)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_price_of_a_folding_is_that_of_array_rom_and_line_buffer(family: str) -> None:
+    """A line buffer's counters take LUTs too, whatever the folding."""
+    for pe, simd, planes in ((1, 1, 1), (4, 8, 2), (2, 16, 4)):
+        op, x = _array(pe, simd, planes)
+        source = hw.StreamType("x", (16, 10, 10), IntType(0, 15), 1)
+        window = hw.Window((3, 3), repeat=op.repeat, rows=6)
+        lut, bram = array_price(family)(op, window, source)(pe, simd, planes)
+        folded = hw.Window((3, 3), repeat=op.repeat, rows=6, lanes=simd)
+        given = hw.StreamType("x", (16, 10, 10), IntType(0, 15), simd)
+        whole = module_cost(op, [x], op.infer([x]), family)
+        whole += module_cost(folded, [given], folded.infer([given]), family)
+        assert bram == whole.bram
+        assert lut <= whole.lut <= 1.3 * lut + 150, (pe, simd, planes)
+
+
+def test_a_wide_rom_of_few_words_is_not_free() -> None:
+    """Yosys has no block RAM for it: 16 words of 512 bits take a LUT each bit."""
+    weight = np.ones((16, 16, 3, 3), np.int64)
+    op = hw.BitSerialArray(
+        "y", weight, (1,) * 8, tuple(range(7, -1, -1)), (16, 8, 8), IntType(0, 9)
+    )
+    price = array_price("ecp5")(
+        op, hw.Window((3, 3), rows=6), hw.StreamType("x", (16, 10, 10), IntType(0, 15), 1)
+    )
+    bare = array_lut(8, 16, 4, 4, op.acc.bits, "ecp5")
+    assert price(8, 16, 4)[0] > bare + 400
 
 
 def test_a_bit_operation_costs_a_little_more_than_two_lut4() -> None:

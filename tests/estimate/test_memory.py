@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import columns, ram_cost, rom_cost, rom_cost_of
+from qcompiler.estimate.memory import (
+    block_rom,
+    blocks,
+    columns,
+    ram_cost,
+    rom_cost,
+    rom_cost_of,
+    weight_rom_cost,
+)
 
 ROMS = {
     "ecp5": {(8, 256): 0, (8, 512): 1, (64, 64): 0, (32, 128): 1, (144, 64): 4, (256, 64): 0,
@@ -25,14 +33,14 @@ RAMS = {
 
 @pytest.mark.parametrize("family", ROMS)
 def test_block_rams_of_roms(family: str) -> None:
-    for (width, depth), blocks in ROMS[family].items():
-        assert rom_cost(width, depth, family).bram == blocks, (width, depth)
+    for (width, depth), count in ROMS[family].items():
+        assert rom_cost(width, depth, family).bram == count, (width, depth)
 
 
 @pytest.mark.parametrize("family", RAMS)
 def test_block_rams_of_rams(family: str) -> None:
-    for (width, depth), blocks in RAMS[family].items():
-        assert ram_cost(width, depth, family).bram == blocks, (width, depth)
+    for (width, depth), count in RAMS[family].items():
+        assert ram_cost(width, depth, family).bram == count, (width, depth)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +62,18 @@ def test_luts_of_a_rom(width: int, depth: int, family: str, lut: int) -> None:
 def test_a_counted_rom_costs_several_times_as_much_on_xc7() -> None:
     assert rom_cost(8, 864, "xc7", counted=True).lut == pytest.approx(532, rel=0.1)
     assert rom_cost(8, 864, "xc7").lut == pytest.approx(150, rel=0.1)
+
+
+@pytest.mark.parametrize("family", ROMS)
+def test_weight_roms_are_block_ram_on_any_device_or_left_to_the_tool(family: str) -> None:
+    for width, depth, asked in ((36, 57, True), (36, 56, False), (8, 864, True), (64, 1, False)):
+        assert block_rom(width, depth) == asked
+        cost = weight_rom_cost(width, depth, family)
+        if asked:
+            assert cost.bram == blocks(width, depth, family)[0] and cost.lut == 0
+        else:
+            assert cost == rom_cost(width, depth, family, counted=True)
+    assert rom_cost(8, 864, "xc7", counted=True).bram == 0  # as Yosys would have it
 
 
 def test_luts_of_a_lut_ram() -> None:

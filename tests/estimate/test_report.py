@@ -73,7 +73,7 @@ def test_a_design_fits_or_says_what_is_short() -> None:
     assert report.utilization["LUT"] == pytest.approx(100 * report.total.lut / 12_144)
     small = replace(report, device=replace(report.device, name="tiny", luts=100, brams=0, dsps=0))
     assert not small.fits
-    assert any("LUT needed, tiny has 100" in text for text in small.shortfalls)
+    assert any("LUT needed, tiny has 100 (BitSer" in text for text in small.shortfalls)
     assert small.utilization["DSP"] == 0.0
 
 
@@ -94,6 +94,17 @@ def test_a_window_waits_for_its_last_row() -> None:
     times = arrival_times(graph)[Value("w")]
     first = 12 + hw.Window.latency + 9  # three rows, then nine beats of the window
     np.testing.assert_array_equal(times, first + 9 * np.arange(4))
+
+
+@pytest.mark.parametrize(("count", "first", "latency"), [(3, 0, 5), (15, 0, 9), (15, -8, 10)])
+def test_a_search_takes_two_cycles_a_stage(count: int, first: int, latency: int) -> None:
+    table = np.arange(first, first + count + 1)[None]
+    graph = Graph("hardware")
+    graph.add("x", hw.Source("x", (1, 2, 2), IntType(0, 99), 1))
+    op = hw.Threshold("t", np.arange(1, count + 1)[None], table, IntType(-8, 15))
+    graph.add("t", op, ["x"])
+    times = arrival_times(graph)
+    np.testing.assert_array_equal(times[Value("t")], times[Value("x")] + latency)
 
 
 def test_a_join_waits_for_the_later_branch() -> None:

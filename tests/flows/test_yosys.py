@@ -17,6 +17,7 @@ from qcompiler.flows.yosys import Yosys, find_yosys, run_script
 from qcompiler.hardware.design import make_design
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.planes import encode
 from qcompiler.ir.types import IntType
 from qcompiler.resources import RTL
 
@@ -126,16 +127,19 @@ def _graph() -> Graph:
     return graph
 
 
-@pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("build")
-    design = make_design(_graph(), "top")
+def _write(graph: Graph, folder: Path) -> Path:
+    design = make_design(graph, "top")
     for name, text in design.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     manifest = {"top": "top", "sources": design.sources}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _write(_graph(), tmp_path_factory.mktemp("build"))
 
 
 @pytest.mark.synth
@@ -160,6 +164,33 @@ def test_figures_of_each_node_are_near_the_estimate(build: Path, family: str) ->
         assert (cost.bram, cost.dsp) == (cells.bram, cells.dsp), name
         guess += cost.lut
     assert guess == pytest.approx(report.total.lut, rel=0.2)
+
+
+def _array_graph() -> Graph:
+    """A weight ROM of 864 words of 8 bits: Yosys alone would not use block RAM on xc7."""
+    weight = np.random.default_rng(2).integers(-3, 4, (16, 16, 3, 3)).astype(np.int64)
+    plan = encode(weight)
+    graph = Graph("hardware")
+    graph.add("x", hw.Source("x", (16, 6, 6), IntType(0, 15), 8))
+    op = hw.BitSerialArray(
+        "y", weight, plan.signs, plan.exps, (16, 4, 4), IntType(-9000, 9000), simd=8
+    )
+    graph.add("window", hw.Window((3, 3), repeat=op.repeat, rows=6, lanes=8), ["x"])
+    graph.add("array", op, ["window"])
+    graph.add("y", hw.Sink(lanes=1), ["array"])
+    return graph
+
+
+@pytest.mark.synth
+@pytest.mark.parametrize("family", ["ecp5", "xc7"])
+def test_weight_roms_become_block_ram_as_estimated(family: str, tmp_path: Path) -> None:
+    graph = _array_graph()
+    cells = synthesize(_write(graph, tmp_path), family).nodes["array"]
+    inputs = [graph.type(v) for v in graph.inputs("array")]
+    cost = module_cost(graph.op("array"), inputs, graph.types("array"), family)
+    assert cost.bram == cells.bram == 1
+    assert cost.lut == pytest.approx(cells.lut, rel=0.2)
+    assert cost.ff == pytest.approx(cells.ff, rel=0.2)
 
 
 @pytest.mark.synth

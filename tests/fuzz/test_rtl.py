@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qcompiler.estimate.array import array_price
 from qcompiler.estimate.devices import device
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.fold import FoldingSpace
@@ -14,7 +15,7 @@ from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import CONNECT, PREPARE, TO_HARDWARE
 from qcompiler.quant.align import AlignResiduals
 from qcompiler.quant.insert import InsertQuantizers
-from qcompiler.verbs.compile import Compiled, Target, lut_model, write_build
+from qcompiler.verbs.compile import Compiled, Target, write_build
 from qcompiler.verbs.verify import Stall, verify
 from tests.networks import RandomNetwork, observer
 
@@ -34,7 +35,7 @@ def random_build(seed: int, folder: Path) -> RandomNetwork:
     integer = run_passes(quantized, [Integerize(mode), *TO_HARDWARE[:-1]])
     lowered = run_passes(integer, TO_HARDWARE[-1:])
     chip = device("ecp5-85k")
-    space = FoldingSpace(lowered, lut_model(chip))
+    space = FoldingSpace(lowered, array_price(chip.family))
     top = space.slowest()
     least = max(16, top // 100)  # fully unfolded designs take a minute to build
     targets = {n: int(np.exp(rng.uniform(np.log(least), np.log(top + 32)))) for n in lowered}

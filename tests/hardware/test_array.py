@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qcompiler.errors import GraphError
+from qcompiler.estimate.memory import block_rom
 from qcompiler.hardware.array import ArrayUnit
 
 
@@ -50,6 +51,15 @@ def test_rom_holds_every_bit_at_its_place() -> None:
                         if plane < 3:
                             want = u.planes[plane, channel, kh, kw, word * 2 + lane]
                         assert value >> ((pe * 2 + lane) * 2 + slot) & 1 == want
+
+
+@pytest.mark.parametrize(("channels", "asked"), [(1, False), (16, True)])
+def test_a_rom_asks_for_block_ram_where_the_estimate_counts_on_it(
+    channels: int, asked: bool
+) -> None:
+    u = unit((1,), (0,), slots=1, shape=(16, 3, 3, 8 * channels))
+    assert block_rom(u.rom_width, u.rom_depth) == asked
+    assert ('(* rom_style = "block" *) reg [3:0] rom [' in u.verilog()) == asked
 
 
 def test_memory_text_has_one_word_a_line() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qcompiler.errors import QCompilerError
-from qcompiler.estimate.devices import device
+from qcompiler.estimate.array import array_price
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.store import read_graph, write_graph
@@ -20,7 +20,6 @@ from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import CONNECT, PREPARE, TO_HARDWARE
 from qcompiler.quant.align import AlignResiduals
 from qcompiler.quant.insert import InsertQuantizers
-from qcompiler.verbs.compile import lut_model
 from tests.networks import RandomNetwork, observer
 
 DIALECTS = ("nn", "integer", "hardware")
@@ -32,7 +31,7 @@ def make(seed: int) -> dict[str, Graph]:
     quantized = run_passes(network.graph, [*passes, AlignResiduals()])
     integer = run_passes(quantized, [Integerize("auto"), *TO_HARDWARE[:-1]])
     lowered = run_passes(integer, TO_HARDWARE[-1:])
-    space = FoldingSpace(lowered, lut_model(device("ecp5-85k")))
+    space = FoldingSpace(lowered, array_price("ecp5"))
     hardware = run_passes(space.balanced(space.slowest() // 3), CONNECT)
     return {"nn": quantized, "integer": integer, "hardware": hardware}
 

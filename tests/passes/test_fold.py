@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -113,15 +115,33 @@ def price(graph: Graph) -> float:
     return estimate(run_passes(graph, CONNECT), device("ecp5-85k")).total.lut
 
 
+def within(space: FoldingSpace, budget: float) -> Callable[[int], Graph | None]:
+    def fold(cycles: int) -> Graph | None:
+        graph = space.balanced(cycles)
+        return graph if price(graph) <= budget else None
+
+    return fold
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_changes_between_the_steps(spaces: dict[int, FoldingSpace], seed: int) -> None:
+    space = spaces[seed]
+    steps = space.steps()
+    assert steps == sorted(set(steps)) and steps[0] == space.bounds()[0].cycles
+    for target in targets(space):
+        below = max([s for s in steps if s <= target], default=0)
+        assert str(space.fold(max(target, steps[0]))) == str(space.fold(max(below, steps[0])))
+
+
 @pytest.mark.parametrize("seed", (1, 3))
 def test_budget(spaces: dict[int, FoldingSpace], seed: int) -> None:
     space = spaces[seed]
     least, most = price(space.balanced(space.slowest())), price(space.fold(0))
-    assert space.within(least - 1, price) is None
+    assert space.fastest(within(space, least - 1)) is None
     cycles = []
     for share in (0.0, 0.05, 0.3, 1.0):
         budget = least + share * (most - least)
-        graph = space.within(budget, price)
+        graph = space.fastest(within(space, budget))
         assert graph is not None
         assert price(graph) <= budget
         cycles.append(bottleneck(graph)[1])

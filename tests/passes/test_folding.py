@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.types import IntType
-from qcompiler.passes.folding import array_foldings, cheapest, divisors, fewest_lanes
+from qcompiler.passes.folding import array_foldings, cheapest, divisors, fewest_lanes, front
 
 SHAPE = (6, 5, 5)
 
@@ -22,8 +22,8 @@ def array(groups: int = 1, planes: int = 4) -> hw.BitSerialArray:
     return hw.BitSerialArray("a", weight, signs, exps, (8, 3, 3), IntType(0, 99), groups)
 
 
-def price(pe: int, simd: int, planes: int) -> float:
-    return pe * (3.0 + simd * planes) + 10 * planes
+def price(pe: int, simd: int, planes: int) -> tuple[float, int]:
+    return pe * (3.0 + simd * planes) + 10 * planes, -(-pe * simd * planes // 8)
 
 
 @given(st.integers(1, 500))
@@ -33,15 +33,22 @@ def test_divisors(n: int) -> None:
 
 def test_filling_the_line_buffer_takes_its_time() -> None:
     """A stride skips most of what comes in: 40x40 pixels of 6 channels for 3x3 outputs."""
-    front = array_foldings(array(), (6, 40, 40), price)
-    assert front[-1].cycles == 1600 and front[-1].simd == 6
+    best = front(array_foldings(array(), (6, 40, 40), price), 0.0)
+    assert best[-1].cycles == 1600 and best[-1].simd == 6
 
 
+@pytest.mark.parametrize("block", [0.0, 3.5, 100.0])
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("planes", [0, 1, 3, 4, 7])
-def test_front(groups: int, planes: int) -> None:
-    front = array_foldings(array(groups, planes), SHAPE, price)
-    assert all(a.lut < b.lut and a.cycles > b.cycles for a, b in pairwise(front))
+def test_front(groups: int, planes: int, block: float) -> None:
+    def weighed(pe: int, simd: int, planes: int) -> float:
+        lut, bram = price(pe, simd, planes)
+        return lut + block * bram
+
+    best = front(array_foldings(array(groups, planes), SHAPE, price), block)
+    prices = [f.price(block) for f in best]
+    assert all(a < b for a, b in pairwise(prices))
+    assert all(a.cycles > b.cycles for a, b in pairwise(best))
     count = max(planes, 1)
     every = []
     for pe in divisors(8 // groups):
@@ -50,14 +57,14 @@ def test_front(groups: int, planes: int) -> None:
                 folds = -(-count // slots)
                 work = 9 * (8 // pe) * folds * 9 * (6 // groups // simd)
                 cycles = max(work, 25 * 6 // simd, 9 * 8 // pe)
-                every.append((cycles, price(pe, simd, slots)))
+                every.append((cycles, weighed(pe, simd, slots)))
     for target in sorted({c for c, _ in every} | {1, 10**9}):
-        best = cheapest(front, target)
-        within = [lut for cycles, lut in every if cycles <= target]
-        assert (best is None) == (not within)
-        if best is not None:
-            assert best.lut == min(within) and best.cycles <= target
-            assert best.lut == price(best.pe, best.simd, best.planes)
+        pick = cheapest(best, target)
+        within = [cost for cycles, cost in every if cycles <= target]
+        assert (pick is None) == (not within)
+        if pick is not None:
+            assert pick.price(block) == min(within) and pick.cycles <= target
+            assert (pick.lut, pick.bram) == price(pick.pe, pick.simd, pick.planes)
 
 
 @given(

@@ -36,8 +36,8 @@ def test_layers_are_checked_by_name() -> None:
 
 
 def test_method_and_percentile() -> None:
-    with pytest.raises(QCompilerError, match="'kl' is unknown\n  hint: choose one of max"):
-        QuantConfig(method="kl")
+    with pytest.raises(QCompilerError, match="'best' is unknown\n  hint: choose one of easyquant"):
+        QuantConfig(method="best")
     for percentile in (50, 100.1, float("nan")):
         with pytest.raises(QCompilerError, match=r"outside \(50, 100\]"):
             QuantConfig(percentile=percentile)

@@ -7,28 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qcompiler.quant.ranges import Range, activation_spec, observe, weight_spec
+from qcompiler.quant.histogram import Range
+from qcompiler.quant.ranges import activation_spec, weight_spec
 from qcompiler.reference.quantizer import codes, values
 
 rng = np.random.default_rng(9)
-
-
-def test_max_abs_takes_the_extremes() -> None:
-    x = np.array([[-3.0, 0.5], [2.0, 1.0]])
-    assert observe(x, "max-abs", 99) == Range(-3.0, 2.0)
-
-
-def test_percentile_cuts_both_sides_but_never_widens() -> None:
-    x = np.concatenate([np.linspace(-1, 1, 1001), [50.0]])
-    span = observe(x, "percentile", 99.0)
-    assert span.lo == pytest.approx(-0.99, abs=0.02) and span.hi == pytest.approx(0.99, abs=0.02)
-    positive = observe(np.array([1.0, 2.0, 3.0]), "percentile", 100.0)
-    assert positive == Range(1.0, 3.0)
-    assert observe(np.full(5, 2.0), "percentile", 51.0) == Range(2.0, 2.0)
-
-
-def test_union() -> None:
-    assert Range(-1, 2).union(Range(0, 5)) == Range(-1, 5)
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
@@ -86,3 +69,21 @@ def test_percentile_of_weights_clips() -> None:
     weight[:, 0] = 100
     spec = weight_spec(weight, 8, "percentile", 99.0)
     assert (spec.step_in * 127 < 5).all()
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_weights_clipped_for_least_squares_err_least(bits: int) -> None:
+    weight = rng.standard_t(3, (6, 400))
+    q = 2 ** (bits - 1) - 1
+    clipped, whole = (weight_spec(weight, bits, m, 99) for m in ("mse", "max-abs"))
+
+    def error(factor: float) -> np.ndarray:
+        spec = weight_spec(weight, bits, "max-abs", 99)
+        step = spec.step_in[:, None] * factor
+        return ((np.clip(np.round(weight / step), -q, q) * step - weight) ** 2).sum(axis=1)
+
+    factors = clipped.step_in / whole.step_in
+    found = np.array([error(f)[k] for k, f in enumerate(factors)])
+    for factor in np.linspace(0.21, 1, 80):
+        assert (found <= error(factor) * (1 + 1e-9) + 1e-12).all()
+    assert (found < error(1.0)).any() or bits == 8

@@ -13,8 +13,7 @@ import pytest
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.flows.yosys import run_script
 from qcompiler.resources import RTL
-
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
+from tests.rtl.benches import check_resets, check_stalls, code_range
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,6 @@ CASES = {
 }
 
 
-def full_range(bits: int, signed: int) -> tuple[int, int]:
-    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-
-
 @pytest.mark.sim
 @pytest.mark.parametrize("name", CASES)
 def test_exact_sum(name: str, tmp_path: Path) -> None:
@@ -55,8 +50,8 @@ def test_exact_sum(name: str, tmp_path: Path) -> None:
         build_dir=tmp_path,
     )
     (a_lo, a_hi), (b_lo, b_hi) = (
-        full_range(case.A_BITS, case.A_SIGNED),
-        full_range(case.B_BITS, case.B_SIGNED),
+        code_range(case.A_BITS, case.A_SIGNED),
+        code_range(case.B_BITS, case.B_SIGNED),
     )
     shape = (6, 29, case.LANES)
     a, b = rng.integers(a_lo, a_hi + 1, shape), rng.integers(b_lo, b_hi + 1, shape)
@@ -70,11 +65,10 @@ def test_exact_sum(name: str, tmp_path: Path) -> None:
         "b_axis": Beats.from_frames(b, case.B_BITS),
     }
     wanted = {"m_axis": Beats.from_frames(y, case.OUT_BITS)}
-    for seed, (source, sink) in enumerate(STALLS):
-        bench.check(given, wanted, source_stall=source, sink_stall=sink, seed=seed)
+    check_stalls(bench, given, wanted)
     bench.check(given, wanted, source_stall={"a_axis": 0.9}, seed=5)
     bench.check(given, wanted, source_stall={"b_axis": 0.9}, sink_stall=0.3, seed=6)
-    bench.check(given, wanted, sink_stall=0.4, reset_at=47)
+    check_resets(bench, given, wanted, [47], sink_stall=0.4)
 
     full = bench.check(given, wanted, repeat=3)
     assert full.streams["a_axis"].blocked == full.streams["b_axis"].blocked == 0

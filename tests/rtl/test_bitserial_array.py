@@ -11,11 +11,10 @@ import pytest
 
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.hardware.array import ArrayUnit
+from tests.rtl.benches import check_resets, check_stalls, code_range
 
 Planes = tuple[tuple[int, ...], tuple[int, ...], np.ndarray]  # signs, exponents, bits
 Encode = Callable[[np.ndarray], Planes]
-
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
 
 
 def twos(*exps: int) -> Encode:
@@ -74,9 +73,7 @@ class Case:
 
     @property
     def act_range(self) -> tuple[int, int]:
-        if self.act_signed:
-            return -(1 << (self.act_bits - 1)), (1 << (self.act_bits - 1)) - 1
-        return 0, (1 << self.act_bits) - 1
+        return code_range(self.act_bits, self.act_signed)
 
     def accumulator_bits(self, w: np.ndarray) -> int:
         """The least width that holds what these weights can reach."""
@@ -164,17 +161,14 @@ def verify(case: Case, folder: Path, seed: int) -> None:
         build_dir=folder / "sim",
     )
     x, y = case.beats(unit, w, case.patches(w, rng))
-    for number, (source, sink) in enumerate(STALLS):
-        bench.check(
-            {"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed + number
-        )
+    given, wanted = {"s_axis": x}, {"m_axis": y}
+    check_stalls(bench, given, wanted, seed=seed)
     # A sink slower than the array: only then do finished results pile up and stall the input.
     slow = 1.0 - 0.4 / (unit.kbeats * unit.folds)
-    choked = bench.check({"s_axis": x}, {"m_axis": y}, sink_stall=slow, seed=seed)
+    choked = bench.check(given, wanted, sink_stall=slow, seed=seed)
     assert choked.streams["s_axis"].blocked > len(x) // 2
-    for reset_at in (len(x) // 3 + 8, len(x) // 2 + 8):
-        bench.check({"s_axis": x}, {"m_axis": y}, sink_stall=0.4, reset_at=reset_at)
-    full = bench.check({"s_axis": x}, {"m_axis": y}, repeat=5)
+    check_resets(bench, given, wanted, (len(x) // 3 + 8, len(x) // 2 + 8), sink_stall=0.4)
+    full = bench.check(given, wanted, repeat=5)
     assert full.streams["s_axis"].blocked == 0
     assert full.cycles <= 5 * len(x) + unit.depth + 100  # reset, and the bench winding down
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qcompiler.flows.bench import Beats, Bench
+from qcompiler.flows.bench import Bench
 from qcompiler.resources import RTL
-
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
+from tests.rtl.benches import check_full_rate, check_resets, check_stalls, one_a_beat, random_words
 
 
 @dataclass(frozen=True)
@@ -45,18 +44,11 @@ def test_fill(name: str, tmp_path: Path) -> None:
         outputs={"m_axis": case.WIDTH},
         build_dir=tmp_path,
     )
-    frames = 6
-    x = rng.integers(0, 1 << case.WIDTH, (frames, case.PIXELS, case.WORDS))
-    x[1], x[2] = 0, (1 << case.WIDTH) - 1
+    x = random_words(rng, case.WIDTH, 6, case.PIXELS, case.WORDS)
     y = np.pad(x, ((0, 0), (0, 0), (case.BEFORE, case.AFTER)), constant_values=case.FILL)
-    given = {"s_axis": Beats.from_frames(x.reshape(frames, -1, 1), case.WIDTH)}
-    wanted = {"m_axis": Beats.from_frames(y.reshape(frames, -1, 1), case.WIDTH)}
-    for seed, (source, sink) in enumerate(STALLS):
-        bench.check(given, wanted, source_stall=source, sink_stall=sink, seed=seed)
+    given = {"s_axis": one_a_beat(x, case.WIDTH)}
+    wanted = {"m_axis": one_a_beat(y, case.WIDTH)}
+    check_stalls(bench, given, wanted)
     beats = y[0].size
-    for reset_at in (beats // 2, beats + 1, beats + 2, beats + 3):
-        bench.check(given, wanted, reset_at=reset_at)
-
-    full = bench.check(given, wanted, repeat=3)
-    starts, ends = full.frame_starts["m_axis"], full.frame_ends["m_axis"]
-    assert ends[-1] - starts[0] + 1 == 3 * y.size
+    check_resets(bench, given, wanted, (beats // 2, beats + 1, beats + 2, beats + 3))
+    check_full_rate(bench, given, wanted, repeat=3, busy="m_axis")

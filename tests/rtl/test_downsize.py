@@ -9,8 +9,7 @@ import pytest
 
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.resources import RTL
-
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
+from tests.rtl.benches import check_resets, check_stalls, one_a_beat, random_words
 
 
 @pytest.mark.sim
@@ -25,15 +24,13 @@ def test_values_and_rate(width: int, ratio: int, tmp_path: Path) -> None:
         outputs={"m_axis": width},
         build_dir=tmp_path,
     )
-    values = rng.integers(0, 1 << width, (6, 11, ratio))
-    values[1], values[2] = 0, (1 << width) - 1
+    values = random_words(rng, width, 6, 11, ratio)
     wide = Beats.from_frames(values, width)
-    narrow = Beats.from_frames(values.reshape(6, 11 * ratio, 1), width)
+    narrow = one_a_beat(values, width)
     given, wanted = {"s_axis": wide}, {"m_axis": narrow}
-    for seed, (source, sink) in enumerate(STALLS):
-        bench.check(given, wanted, source_stall=source, sink_stall=sink, seed=seed)
-    for reset_at in (50, 51, 52):  # at different parts of a beat
-        bench.check(given, wanted, sink_stall=0.3, reset_at=reset_at)
+    check_stalls(bench, given, wanted)
+    # At different parts of a beat.
+    check_resets(bench, given, wanted, (50, 51, 52), sink_stall=0.3)
 
     full = bench.check(given, wanted, repeat=4)
     cycles = full.frame_ends["m_axis"][-1] - full.frame_starts["s_axis"][0] + 1

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qcompiler.flows.bench import Beats, Bench
+from qcompiler.flows.bench import Bench
 from qcompiler.flows.yosys import run_script
 from qcompiler.resources import RTL
-
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
+from tests.rtl.benches import check_resets, check_stalls, one_a_beat, random_words, run_shut
 
 
 @pytest.mark.sim
@@ -28,17 +27,12 @@ def test_order_capacity_and_rate(width: int, depth: int, tmp_path: Path) -> None
         outputs={"m_axis": width},
         build_dir=tmp_path,
     )
-    values = rng.integers(0, 1 << width, (5, 43, 1))
-    values[1], values[2] = 0, (1 << width) - 1
-    x = Beats.from_frames(values, width)
+    x = one_a_beat(random_words(rng, width, 5, 43), width)
     given, wanted = {"s_axis": x}, {"m_axis": x}
-    for seed, (source, sink) in enumerate(STALLS):
-        bench.check(given, wanted, source_stall=source, sink_stall=sink, seed=seed)
-    bench.check(given, wanted, sink_stall=0.7, reset_at=97)
+    check_stalls(bench, given, wanted)
+    check_resets(bench, given, wanted, [97], sink_stall=0.7)
 
-    stuck = bench.run(given, wanted, sink_stall=1.0, watchdog=200, expect_hang=True)
-    assert stuck.ok, stuck.explain()
-    assert stuck.accepted["s_axis"] == depth
+    assert run_shut(bench, given, wanted, watchdog=200).accepted["s_axis"] == depth
 
     full = bench.check(given, wanted, repeat=4)
     assert full.streams["s_axis"].blocked == 0

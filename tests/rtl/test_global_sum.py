@@ -9,10 +9,9 @@ import pytest
 
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.resources import RTL
+from tests.rtl.benches import check_resets, check_stalls, code_range, run_shut
 
 pytestmark = pytest.mark.sim
-
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
 
 
 @pytest.mark.parametrize(
@@ -42,24 +41,18 @@ def test_sum_over_frame(
         outputs={"m_axis": lanes * out_bits},
         build_dir=tmp_path,
     )
-    low = -(1 << (bits - 1)) if signed else 0
-    high = low + (1 << bits) - 1
+    low, high = code_range(bits, signed)
     rng = np.random.default_rng(bits * 100 + pixels)
     values = rng.integers(low, high + 1, (30, pixels, words, lanes))
     values[0], values[1] = low, high
     values[2] = rng.choice([low, high], values[2].shape)
     x = Beats.from_frames(values.reshape(30, pixels * words, lanes), bits)
     y = Beats.from_frames(values.sum(axis=1), out_bits)
-    runs = [
-        bench.check({"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed)
-        for seed, (source, sink) in enumerate(STALLS)
-    ]
-    for reset_at in (words + 1, 30):
-        bench.check({"s_axis": x}, {"m_axis": y}, reset_at=reset_at, sink_stall=0.3, seed=reset_at)
-    r = runs[0]
+    given, wanted = {"s_axis": x}, {"m_axis": y}
+    r = check_stalls(bench, given, wanted)
+    check_resets(bench, given, wanted, (words + 1, 30), sink_stall=0.3)
     assert set(np.diff(r.frame_ends["m_axis"])) == {pixels * words}  # full rate
     assert r.frame_ends["m_axis"][0] - r.frame_ends["s_axis"][0] == 1
     # With the sink shut, one sum waits and input stops at the next beat of a last pixel.
-    r = bench.run({"s_axis": x}, {"m_axis": y}, sink_stall=1.0, watchdog=300, expect_hang=True)
-    assert r.ok, r.explain()
-    assert r.accepted["s_axis"] == (2 * pixels - 1 if words == 1 else (pixels - 1) * words + 1)
+    shut = run_shut(bench, given, wanted, watchdog=300)
+    assert shut.accepted["s_axis"] == (2 * pixels - 1 if words == 1 else (pixels - 1) * words + 1)

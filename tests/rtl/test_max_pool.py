@@ -9,10 +9,10 @@ import pytest
 
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.resources import RTL
+from tests.rtl.benches import check_resets, check_stalls, code_range
 
 pytestmark = pytest.mark.sim
 
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
 POOLS = 7  # of a frame
 
 
@@ -29,8 +29,7 @@ def test_maximum(lanes: int, bits: int, signed: bool, count: int, tmp_path: Path
         outputs={"m_axis": lanes * bits},
         build_dir=tmp_path,
     )
-    low = -(1 << (bits - 1)) if signed else 0
-    high = low + (1 << bits) - 1
+    low, high = code_range(bits, signed)
     rng = np.random.default_rng(bits * 100 + count)
     values = rng.integers(low, high + 1, (40, POOLS, count, lanes))
     values[0], values[1] = low, high
@@ -39,12 +38,8 @@ def test_maximum(lanes: int, bits: int, signed: bool, count: int, tmp_path: Path
     values[4] = np.arange(count)[:, None] % 2 * (high - low) + low
     x = Beats.from_frames(values.reshape(40, POOLS * count, lanes), bits)
     y = Beats.from_frames(values.max(axis=2), bits)
-    runs = [
-        bench.check({"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed)
-        for seed, (source, sink) in enumerate(STALLS)
-    ]
-    for reset_at in (count + 1, 30):
-        bench.check({"s_axis": x}, {"m_axis": y}, reset_at=reset_at, sink_stall=0.3, seed=reset_at)
-    r = runs[0]
+    given, wanted = {"s_axis": x}, {"m_axis": y}
+    r = check_stalls(bench, given, wanted)
+    check_resets(bench, given, wanted, (count + 1, 30), sink_stall=0.3)
     assert set(np.diff(r.frame_ends["m_axis"])) == {POOLS * count}  # full rate
     assert r.frame_ends["m_axis"][0] - r.frame_ends["s_axis"][0] == 1

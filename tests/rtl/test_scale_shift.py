@@ -11,8 +11,7 @@ import pytest
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.hardware.scale_shift import ScaleShiftUnit
 from qcompiler.resources import RTL
-
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
+from tests.rtl.benches import check_resets, check_stalls, code_range
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,7 @@ class Case:
 
     @property
     def in_range(self) -> tuple[int, int]:
-        if self.in_signed:
-            return -(1 << (self.in_bits - 1)), (1 << (self.in_bits - 1)) - 1
-        return 0, (1 << self.in_bits) - 1
+        return code_range(self.in_bits, self.in_signed)
 
     def constants(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         m = rng.integers(self.m_lo, self.m_hi + 1, self.channels)
@@ -86,18 +83,18 @@ def verify(case: Case, folder: Path, seed: int) -> None:
     x[3] = np.clip(rng.integers(-40, 41, x[3].shape), lo, hi)
     y = np.clip((x.astype(object) * m.astype(object) + r) >> case.n, case.lo, case.hi)
     frames = len(x)
-    given = Beats.from_frames(x.reshape(frames, -1, case.lanes), case.in_bits)
-    wanted = Beats.from_frames(y.astype(np.int64).reshape(frames, -1, case.lanes), case.out_bits)
-    for number, (source, sink) in enumerate(STALLS):
-        bench.check(
-            {"s_axis": given}, {"m_axis": wanted}, source_stall=source, sink_stall=sink,
-            seed=seed + number,
-        )  # fmt: skip
-    for reset_at in (len(given) // 3 + 9, len(given) // 2 + 8):
-        bench.check({"s_axis": given}, {"m_axis": wanted}, sink_stall=0.4, reset_at=reset_at)
-    full = bench.check({"s_axis": given}, {"m_axis": wanted}, repeat=5)
+    given = {"s_axis": Beats.from_frames(x.reshape(frames, -1, case.lanes), case.in_bits)}
+    wanted = {
+        "m_axis": Beats.from_frames(
+            y.astype(np.int64).reshape(frames, -1, case.lanes), case.out_bits
+        )
+    }
+    beats = len(given["s_axis"])
+    check_stalls(bench, given, wanted, seed=seed)
+    check_resets(bench, given, wanted, (beats // 3 + 9, beats // 2 + 8), sink_stall=0.4)
+    full = bench.check(given, wanted, repeat=5)
     assert full.streams["s_axis"].blocked == 0
-    assert full.cycles <= 5 * len(given) + 104
+    assert full.cycles <= 5 * beats + 104
 
 
 @pytest.mark.sim

@@ -11,8 +11,7 @@ import pytest
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.hardware.threshold import ThresholdUnit
 from qcompiler.resources import RTL
-
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
+from tests.rtl.benches import check_resets, check_stalls
 
 
 @dataclass(frozen=True)
@@ -100,18 +99,15 @@ def verify(case: Case, folder: Path, seed: int) -> None:
     code = np.take_along_axis(np.broadcast_to(table, (*x.shape[:2], *table.shape)),
                               count[..., None], -1)[..., 0]  # fmt: skip
     frames = len(x)
-    given = Beats.from_frames(x.reshape(frames, -1, case.lanes), case.in_bits)
-    wanted = Beats.from_frames(code.reshape(frames, -1, case.lanes), case.out_bits)
-    for number, (source, sink) in enumerate(STALLS):
-        bench.check(
-            {"s_axis": given}, {"m_axis": wanted}, source_stall=source, sink_stall=sink,
-            seed=seed + number,
-        )  # fmt: skip
-    for reset_at in (len(given) // 3 + 9, len(given) // 2 + 8):
-        bench.check({"s_axis": given}, {"m_axis": wanted}, sink_stall=0.4, reset_at=reset_at)
-    full = bench.check({"s_axis": given}, {"m_axis": wanted}, repeat=5)
+    given = {"s_axis": Beats.from_frames(x.reshape(frames, -1, case.lanes), case.in_bits)}
+    wanted = {"m_axis": Beats.from_frames(code.reshape(frames, -1, case.lanes), case.out_bits)}
+    beats = len(given["s_axis"])
+    check_stalls(bench, given, wanted, seed=seed)
+    check_resets(bench, given, wanted, (beats // 3 + 9, beats // 2 + 8), sink_stall=0.4)
+    full = bench.check(given, wanted, repeat=5)
     assert full.streams["s_axis"].blocked == 0
-    assert full.cycles <= 5 * len(given) + unit.latency + 100
+    assert full.frame_starts["m_axis"][0] - full.frame_starts["s_axis"][0] == unit.latency
+    assert full.cycles <= 5 * beats + unit.latency + 100
 
 
 @pytest.mark.sim

@@ -11,10 +11,9 @@ import pytest
 
 from qcompiler.flows.bench import Beats, Bench, BenchResult
 from qcompiler.resources import RTL
+from tests.rtl.benches import check_resets, check_stalls, one_a_beat, run_shut
 
 pytestmark = pytest.mark.sim
-
-STALLS = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.5, 0.5)]
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,6 @@ class Window:
         return beats
 
 
-def beats_in(values: npt.NDArray[np.int64], width: int) -> Beats:
-    return Beats.from_frames(values.reshape(len(values), -1, 1), width)
-
-
 def beats_out(window: Window, values: npt.NDArray[np.int64]) -> Beats:
     frames = np.array([window.windows(frame) for frame in values])
     return Beats.from_frames(frames[:, :, None], window.width)
@@ -99,24 +94,16 @@ def check_all(window: Window, folder: Path, seed: int, frames: int = 6) -> Bench
     """
     bench = window.build(folder)
     values = window.data(frames, seed)
-    x, y = beats_in(values, window.width), beats_out(window, values)
-    runs = [
-        bench.check(
-            {"s_axis": x}, {"m_axis": y}, source_stall=source, sink_stall=sink, seed=seed + number
-        )
-        for number, (source, sink) in enumerate(STALLS)
-    ]
-    for reset_at, sink in (
-        (len(x) // frames // 2 + 1, 0.0),
-        (len(x) // frames + len(y) // frames + 3, 0.8),
-    ):
-        bench.check({"s_axis": x}, {"m_axis": y}, sink_stall=sink, reset_at=reset_at, seed=seed)
+    x, y = one_a_beat(values, window.width), beats_out(window, values)
+    given, wanted = {"s_axis": x}, {"m_axis": y}
+    free = check_stalls(bench, given, wanted, seed=seed)
+    check_resets(bench, given, wanted, [len(x) // frames // 2 + 1])
+    check_resets(bench, given, wanted, [(len(x) + len(y)) // frames + 3], sink_stall=0.8)
     if len(y) // frames // window.out_rows <= 2:  # the output stages empty a whole row of windows
-        return runs[0]
-    shut = bench.run({"s_axis": x}, {"m_axis": y}, sink_stall=1.0, watchdog=500, expect_hang=True)
-    assert shut.ok, shut.explain()
+        return free
+    shut = run_shut(bench, given, wanted, watchdog=500)
     assert shut.accepted["s_axis"] == rows_taken(window, frames) * window.row
-    return runs[0]
+    return free
 
 
 def rows_taken(window: Window, frames: int) -> int:

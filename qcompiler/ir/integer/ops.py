@@ -1,29 +1,16 @@
-"""The ``integer`` dialect: exact integer ops on tensors of shape (C, H, W).
-
-A type rule is interval arithmetic (docs/numerics.md §1); kernels are in ``qcompiler.reference``.
-"""
+"""Ops that are no convolution: ends, requantizers, sums, pools and what moves codes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 
 from qcompiler.errors import GraphError
 from qcompiler.ir.geometry import pool_size, require_rank
+from qcompiler.ir.integer.base import Array, IntegerOp
 from qcompiler.ir.types import IntType, Shape, TensorType
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerOp:
-    dialect: ClassVar[str] = "integer"
-
-    def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
-        raise GraphError(f"{type(self).__name__} has no type rule")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,40 +37,6 @@ class Output(IntegerOp):
 
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         return [inputs[0]]
-
-
-@dataclass(frozen=True, eq=False)
-class Conv(IntegerOp):
-    """Exact cross-correlation, no bias.
-
-    weight (O, I/groups, KH, KW) int64; the border of ``padding`` (top, left, bottom, right) holds
-    ``pad_code``.
-    """
-
-    weight: Array
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
-    pad_code: int = 0
-
-    def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
-        (x,) = inputs
-        require_rank(x.shape, 3)
-        out, per_group, kh, kw = self.weight.shape
-        if per_group * self.groups != x.shape[0] or out % self.groups:
-            raise GraphError(f"weight {self.weight.shape} does not fit {x.shape[0]} channels")
-        if any(self.padding) and self.pad_code not in x.integers:
-            raise GraphError(f"pad code {self.pad_code} is outside {x.elem}")
-        h, w = pool_size(x.shape[1:], (kh, kw), self.stride, self.padding, self.dilation)
-        lo, hi = self.channel_range(x.integers)
-        return [TensorType((out, h, w), IntType(int(lo.min()), int(hi.max())))]
-
-    def channel_range(self, x: IntType) -> tuple[Array, Array]:
-        """Least and largest accumulator of each output channel, int64 (O,)."""
-        flat = self.weight.reshape(len(self.weight), -1).astype(np.int64)
-        low, high = flat * x.lo, flat * x.hi
-        return np.minimum(low, high).sum(1), np.maximum(low, high).sum(1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,60 @@
+"""The ``hardware`` dialect: streaming modules with folding parameters (docs/hardware.md).
+
+Every op says which lanes it wants, how many beats it is busy per frame, and how many pixels of its
+input it needs for its first k output pixels: enough to fold, to insert width adapters and to size
+FIFOs without simulating.
+
+``streams`` has what flows and the base of all ops, ``movement`` the ops that only move beats,
+``compute`` and ``multiply`` those that compute.
+"""
+
+from qcompiler.ir.hardware.compute import (
+    Add,
+    BitSerialArray,
+    GlobalSum,
+    MaxPool,
+    Reduce,
+    Scale,
+    SumPool,
+    Threshold,
+)
+from qcompiler.ir.hardware.movement import (
+    Adapter,
+    ChannelPad,
+    Concat,
+    Fifo,
+    Fork,
+    Pad,
+    Sink,
+    Slice,
+    Source,
+    Window,
+)
+from qcompiler.ir.hardware.multiply import MultiplierArray
+from qcompiler.ir.hardware.streams import HardwareOp, Laned, Order, StreamType
+
+__all__ = [
+    "Adapter",
+    "Add",
+    "BitSerialArray",
+    "ChannelPad",
+    "Concat",
+    "Fifo",
+    "Fork",
+    "GlobalSum",
+    "HardwareOp",
+    "Laned",
+    "MaxPool",
+    "MultiplierArray",
+    "Order",
+    "Pad",
+    "Reduce",
+    "Scale",
+    "Sink",
+    "Slice",
+    "Source",
+    "StreamType",
+    "SumPool",
+    "Threshold",
+    "Window",
+]

@@ -1,0 +1,168 @@
+"""The folding for a frame rate or a LUT budget that leaves the device enough block RAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qcompiler.errors import QCompilerError
+from qcompiler.estimate.cost import Cost
+from qcompiler.estimate.devices import Device
+from qcompiler.estimate.report import Report, total_cost
+from qcompiler.ir.graph import Graph
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
+from qcompiler.passes.pipeline import CONNECT
+
+DEFAULT_SHARE = 0.5  # of the device's LUT, where neither a rate nor a budget is asked for
+DEARER, CHEAPER = (4.0, 16.0), (0.0,)
+"""Times that a block RAM is worth its usual LUTs, where block RAM or LUTs alone are short."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A folding that reaches its goal.
+
+    Args:
+        graph: The folded graph, before forks and FIFOs.
+        limit: What bounds the frame rate, one sentence.
+        fitting_fps: Where LUT or block RAM are short, the best rate that is not, if there is one.
+    """
+
+    graph: Graph
+    limit: str
+    fitting_fps: float | None = None
+
+    def advice(self, report: Report) -> str:
+        """What to do where the device has too little; empty where it has enough."""
+        if report.fits:
+            return ""
+        ways = ["quantize to fewer bits", "name a larger --target"]
+        if report.total.dsp > report.device.dsps:
+            ways.insert(0, "compile with --requant exact, which takes no multipliers")
+        if self.fitting_fps is not None:
+            rate = int(self.fitting_fps) or f"{0.99 * self.fitting_fps:.3g}"
+            ways.insert(0, f"ask for --fps {rate}, the most that LUT and BRAM allow")
+        return "to make it fit: " + ", or ".join(ways)
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a folding may take: LUTs, and all block RAMs of the device.
+
+    Args:
+        space: The foldings.
+        chip: The device.
+        luts: LUTs that may be used.
+    """
+
+    space: FoldingSpace
+    chip: Device
+    luts: float
+
+    def folding(self, cycles: int) -> Graph | None:
+        """The cheapest folding in ``cycles`` that has room, None if none was found.
+
+        The cheapest uses the least shares of LUTs and block RAMs. Where only one of the two is
+        short, that one is made dearer, step by step.
+        """
+        graph, short = self._try(1.0, cycles)
+        if short == (False, False):
+            return graph
+        for factor in {(True, False): CHEAPER, (False, True): DEARER}.get(short, ()):
+            graph, now = self._try(factor, cycles)
+            if now == (False, False):
+                return graph
+            if now != short:
+                return None
+        return None
+
+    def weighted(self, factor: float) -> FoldingSpace:
+        """All foldings, a block RAM at ``factor`` times the LUTs that there are for each."""
+        return self.space.weighing(factor * self.luts / max(self.chip.brams, 1))
+
+    def cost(self, graph: Graph) -> Cost:
+        """What a folded graph takes with its forks and FIFOs."""
+        return total_cost(run_passes(graph, CONNECT), self.chip.family)
+
+    def _try(self, factor: float, cycles: int) -> tuple[Graph, tuple[bool, bool]]:
+        """The cheapest folding, and whether LUTs and block RAMs are short for it."""
+        graph = self.weighted(factor).balanced(cycles)
+        cost = self.cost(graph)
+        return graph, (cost.lut > self.luts, cost.bram > self.chip.brams)
+
+
+def solve(
+    space: FoldingSpace, chip: Device, clock: float, *, fps: float | None, lut: int | None
+) -> Solution:
+    """Fold for a rate, or for a budget.
+
+    Args:
+        space: The foldings.
+        chip: The device.
+        clock: MHz.
+        fps: Frames per second; None to use up ``lut`` instead.
+        lut: LUT budget; None with ``fps`` None takes half of the device.
+
+    Raises:
+        QCompilerError: No folding reaches the rate, or none has room in the budget and the
+            device's block RAMs. A folding for a rate that takes more than the device has is no
+            error.
+    """
+    if fps is not None:
+        return _for_rate(Room(space, chip, chip.luts), fps, clock)
+    return _for_budget(Room(space, chip, lut or int(chip.luts * DEFAULT_SHARE)))
+
+
+def _for_rate(room: Room, fps: float, clock: float) -> Solution:
+    wanted = int(clock * 1e6 / fps)
+    slowest = room.space.bounds()[0]
+    if slowest.cycles > wanted:
+        best = clock * 1e6 / slowest.cycles
+        reachable = int(best) or f"{0.99 * best:.3g}"
+        raise QCompilerError(
+            f"{fps:g} frames/s at {clock:g} MHz leave {wanted} cycles a frame, but "
+            f"{slowest.node} takes {slowest.cycles} when fully unfolded: at most {best:.1f} "
+            "frames/s",
+            where=slowest.node,
+            hint=f"ask for --fps {reachable}, raise --clock, or shrink that layer",
+        )
+    folded, fitting = room.folding(wanted), None
+    if folded is None:
+        other = room.space.fastest(room.folding)
+        if other is not None and bottleneck(other)[1] <= wanted:
+            folded = other
+        else:
+            folded = room.weighted(1.0).balanced(wanted)
+            fitting = clock * 1e6 / bottleneck(other)[1] if other is not None else None
+    name, cycles = bottleneck(folded)
+    limit = f"the rate asked for ({wanted} cycles a frame); slowest module: {name}, {cycles} cycles"
+    return Solution(folded, limit, fitting)
+
+
+def _for_budget(room: Room) -> Solution:
+    found = room.space.fastest(room.folding)
+    if found is None:
+        raise _no_room(room)
+    name, cycles = bottleneck(found)
+    floor = room.space.bounds()[0]
+    if cycles == floor.cycles:
+        return Solution(found, f"{floor.node}: {cycles} cycles a frame even when fully unfolded")
+    limit = f"the budget of {room.luts:.0f} LUT and the {room.chip.brams} BRAM of {room.chip.name}"
+    return Solution(found, f"{limit}; slowest module: {name}, {cycles} cycles")
+
+
+def _no_room(room: Room) -> QCompilerError:
+    """The error that says what the smallest folding takes."""
+    least = room.cost(room.weighted(0.0).balanced(ANY))
+    if least.lut > room.luts:
+        return QCompilerError(
+            f"the smallest folding takes about {least.lut:.0f} LUT, the budget is {room.luts:.0f}",
+            hint="raise --lut or name a larger --target",
+        )
+    saving = room.cost(room.weighted(1.0).balanced(ANY))
+    return QCompilerError(
+        f"the smallest folding takes about {saving.bram} BRAM and {saving.lut:.0f} LUT, "
+        f"{room.chip.name} has {room.chip.brams} BRAM and the budget is {room.luts:.0f} LUT",
+        hint="quantize to fewer bits, or name a larger --target; with --fps it is built all the "
+        "same",
+    )

@@ -1,0 +1,155 @@
+"""Foldings for a rate or a budget on devices with more or less block RAM than they would like."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qcompiler.cli import main
+from qcompiler.errors import QCompilerError
+from qcompiler.estimate.array import array_price
+from qcompiler.estimate.devices import DEVICES, Device, device
+from qcompiler.estimate.report import estimate
+from qcompiler.ir import integer
+from qcompiler.ir.types import IntType
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.fold import FoldingSpace, bottleneck
+from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
+from qcompiler.verbs.goal import Room, Solution, solve
+from tests.conftest import Files
+from tests.graphs import integer_graph
+
+CODES = IntType(0, 255)
+CLOCK = 100.0
+CYCLES = 40_000
+RATE = CLOCK * 1e6 / CYCLES
+
+
+def chip(*, brams: int, luts: int = 83_640) -> Device:
+    return replace(device("ecp5-85k"), name="test", brams=brams, luts=luts)
+
+
+@pytest.fixture(scope="module")
+def space() -> FoldingSpace:
+    """Three convolutions of 32 channels with 8-bit weights: 216 kbit of them."""
+    rng = np.random.default_rng(0)
+    ops = []
+    for _ in range(3):
+        weight = rng.integers(-127, 128, (32, 32, 3, 3))
+        ops.append(integer.Conv(weight, padding=(1, 1, 1, 1)))
+        m, r = np.full(32, 77), np.full(32, 500)
+        ops.append(integer.ScaleShift(m, r, 16, CODES, CODES))
+    graph = integer_graph(*ops, shape=(32, 16, 16), elem=CODES)
+    return FoldingSpace(run_passes(graph, TO_HARDWARE), array_price("ecp5"))
+
+
+def rate(space: FoldingSpace, chip: Device, fps: float = RATE) -> Solution:
+    return solve(space, chip, CLOCK, fps=fps, lut=None)
+
+
+def advice(solution: Solution, chip: Device) -> str:
+    return solution.advice(estimate(run_passes(solution.graph, CONNECT), chip))
+
+
+def test_block_ram_is_not_free(space: FoldingSpace) -> None:
+    """The folding of fewest LUTs takes 59 block RAMs, of which most are nearly empty."""
+    small = chip(brams=54)
+    room = Room(space, small, small.luts)
+    free = space.balanced(CYCLES)
+    assert room.cost(free).bram > small.brams
+    found = rate(space, small)
+    cost = room.cost(found.graph)
+    assert bottleneck(found.graph)[1] <= CYCLES
+    assert cost.bram <= small.brams and cost.lut < 1.1 * room.cost(free).lut
+    assert advice(found, small) == ""
+
+
+def test_a_rate_costs_the_least_share_of_the_device(space: FoldingSpace) -> None:
+    large = device("ecp5-85k")
+    room = Room(space, large, large.luts)
+
+    def share(factor: float) -> float:
+        cost = room.cost(room.weighted(factor).balanced(CYCLES))
+        return cost.lut / large.luts + cost.bram / large.brams
+
+    assert share(1.0) < share(0.0) and share(1.0) < share(16.0)
+
+
+def test_luts_that_are_short_are_made_dearer(space: FoldingSpace) -> None:
+    room = Room(space, chip(brams=208), 1e9)
+    least = room.cost(space.balanced(CYCLES)).lut
+    usual = room.cost(room.weighted(1.0).balanced(CYCLES)).lut
+    assert least < usual
+    tight = chip(brams=208, luts=int(least) + 1)
+    assert Room(space, tight, tight.luts).cost(rate(space, tight).graph).lut <= tight.luts
+
+
+def test_a_rate_that_does_not_fit_is_built_with_advice(space: FoldingSpace) -> None:
+    small = chip(brams=25)
+    found = rate(space, small)
+    assert bottleneck(found.graph)[1] <= CYCLES
+    assert found.fitting_fps is not None and found.fitting_fps < RATE
+    fps = int(found.fitting_fps)
+    assert f"ask for --fps {fps}, the most that LUT and BRAM allow, or quantize" in advice(
+        found, small
+    )
+    slower = rate(space, small, fps)
+    assert advice(slower, small) == "" and slower.fitting_fps is None
+
+
+def test_where_nothing_fits_no_rate_is_advised(space: FoldingSpace) -> None:
+    tiny = chip(brams=5)
+    found = rate(space, tiny)
+    assert found.fitting_fps is None
+    assert advice(found, tiny) == (
+        "to make it fit: quantize to fewer bits, or name a larger --target"
+    )
+
+
+def test_multipliers_that_are_short_can_be_spared(space: FoldingSpace) -> None:
+    few = replace(chip(brams=208), dsps=1)
+    assert "--requant exact" in advice(rate(space, few), few)
+
+
+def test_a_budget_leaves_the_device_enough_block_ram(space: FoldingSpace) -> None:
+    cycles = []
+    for brams in (30, 40, 60, 200):
+        small = chip(brams=brams)
+        found = solve(space, small, CLOCK, fps=None, lut=30_000)
+        cost = Room(space, small, 30_000).cost(found.graph)
+        assert cost.lut <= 30_000 and cost.bram <= brams
+        assert f"30000 LUT and the {brams} BRAM of test" in found.limit
+        cycles.append(bottleneck(found.graph)[1])
+    assert cycles == sorted(cycles, reverse=True) and cycles[0] > cycles[-1]
+
+
+def test_a_budget_without_room_says_which(space: FoldingSpace) -> None:
+    with pytest.raises(QCompilerError, match=r"takes about \d+ BRAM .* test has 5 BRAM"):
+        solve(space, chip(brams=5), CLOCK, fps=None, lut=30_000)
+    with pytest.raises(QCompilerError, match=r"takes about \d+ LUT, the budget is 100"):
+        solve(space, chip(brams=5), CLOCK, fps=None, lut=100)
+
+
+def test_the_same_twice(space: FoldingSpace) -> None:
+    small = chip(brams=40)
+    assert str(rate(space, small).graph) == str(rate(space, small).graph)
+
+
+def test_the_command_says_what_is_short(
+    files: Files,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(DEVICES, "test", chip(brams=208, luts=1_600))
+    options = ["--target", "test", "--fps", "300000"]
+    with pytest.raises(SystemExit) as caught:
+        main(["compile", str(files / "net.qc"), "-o", str(tmp_path / "build"), *options])
+    assert not caught.value.code
+    text = capsys.readouterr().out
+    assert "LUT needed, test has 1600 (BitSerialArray " in text
+    assert "to make it fit: ask for --fps " in text
+    assert (tmp_path / "build" / "manifest.json").is_file()
