@@ -53,8 +53,19 @@ def quantize(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the quantized graph.")],
     weights: Annotated[
-        str, typer.Option(help="Weight bits, 1 to 8, or a YAML/JSON table `layer: bits`.")
+        str,
+        typer.Option(
+            "--weights",
+            "--bits",
+            help="Weight bits, 1 to 8, `auto`, or a YAML/JSON table `layer: bits`.",
+        ),
     ] = "8",
+    budget: Annotated[
+        float | None, typer.Option(help="For `--weights auto`: average bits to stay within.")
+    ] = None,
+    budget_kind: Annotated[
+        str, typer.Option(help="The average over weights (`size`) or products (`cycles`).")
+    ] = "size",
     activations: Annotated[int, typer.Option(help="Bits of the codes between layers, 1 to 8.")] = 8,
     input_bits: Annotated[int, typer.Option(help="Bits of the network input, 1 to 8.")] = 8,
     output_bits: Annotated[int, typer.Option(help="Bits of the network output, 2 to 16.")] = 12,
@@ -62,9 +73,23 @@ def quantize(
         int, typer.Option(help="Least bits of a branch that only feeds an addition.")
     ] = 8,
     method: Annotated[
-        str, typer.Option(help="How ranges are taken: max-abs or percentile.")
-    ] = "max-abs",
+        str,
+        typer.Option(
+            help="easyquant, max-abs, percentile, kl, mse or reconstruct (docs say more)."
+        ),
+    ] = "easyquant",
     percentile: Annotated[float, typer.Option(help="For --method percentile.")] = 99.99,
+    correct: Annotated[
+        str, typer.Option(help="Put right after quantization: none, bias or batch-norm.")
+    ] = "none",
+    samples: Annotated[
+        int, typer.Option(help="Most calibration samples that a search works on.")
+    ] = 64,
+    candidates: Annotated[int, typer.Option(help="Scales that easyquant tries a search.")] = 100,
+    iterations: Annotated[int, typer.Option(help="Steps of reconstruct for each block.")] = 600,
+    time_budget: Annotated[
+        float | None, typer.Option(help="Seconds that easyquant is to stay within.")
+    ] = None,
 ) -> None:
     """Quantize a trained network, from a calibration set.
 
@@ -75,13 +100,31 @@ def quantize(
     from qcompiler.report.tables import layer_table
     from qcompiler.verbs.quantize import quantize as run
 
-    bits, layers = parse_weights(weights)
+    if (weights == "auto") != (budget is not None):
+        raise QCompilerError("--weights auto and --budget BITS go together")
+    bits, layers = (8, {}) if weights == "auto" else parse_weights(weights)
     config = QuantConfig(
-        bits, activations, input_bits, output_bits, residual_bits, method, percentile, layers
+        weights=bits,
+        activations=activations,
+        input_bits=input_bits,
+        output_bits=output_bits,
+        residual_bits=residual_bits,
+        method=method,
+        percentile=percentile,
+        layers=layers,
+        correct=correct,
+        samples=samples,
+        candidates=candidates,
+        iterations=iterations,
+        seconds=time_budget,
+        budget=budget,
+        budget_kind=budget_kind,
     )
     with Bars() as bars:
         result = run(model, calibration, config, out=output, progress=bars)
     out.print(layer_table(result))
+    for note in result.notes:
+        out.print(f"note: {note}")
     out.print(
         "integer against float network on the calibration set: "
         f"{result.signal_to_noise_db:.1f} dB, same top-1 on {100 * result.agreement:.1f} %"

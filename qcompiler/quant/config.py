@@ -15,6 +15,7 @@ from qcompiler.errors import QCompilerError
 
 MIN_BITS, MAX_BITS = 1, 8
 METHODS = ("easyquant", "max-abs", "percentile", "kl", "mse", "reconstruct")
+CORRECTIONS = ("none", "bias", "batch-norm")
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,17 @@ class QuantConfig:
         input_bits: Width of the network input's codes, 1 to 8 bits.
         output_bits: Width of the network output's codes, 2 to 16 bits.
         residual_bits: Least width of a branch that only feeds an addition.
-        method: ``max-abs`` or ``percentile``: how a range is taken.
+        method: How scales are found: one of METHODS (docs/quantization.md).
         percentile: The percentile of \\|x\\|, for that method.
         layers: Widths of single layers by node name.
+        correct: What is put right after quantization: one of CORRECTIONS.
+        samples: Most calibration samples that easyquant, reconstruct and corrections work on.
+        candidates: Scales that easyquant tries in each search.
+        iterations: Steps that reconstruct takes for each block.
+        budget: Average weight bits that ``auto_bits`` chooses the layers' widths for; None takes
+            ``weights`` and ``layers``.
+        budget_kind: ``size`` (average over weights) or ``cycles`` (over multiplications).
+        seconds: Time easyquant is to stay within; None takes as long as it takes.
     """
 
     weights: int = 8
@@ -45,9 +54,16 @@ class QuantConfig:
     input_bits: int = 8
     output_bits: int = 12
     residual_bits: int = 8
-    method: str = "max-abs"
+    method: str = "easyquant"
     percentile: float = 99.99
     layers: Mapping[str, LayerBits] = field(default_factory=dict)
+    correct: str = "none"
+    samples: int = 64
+    candidates: int = 100
+    iterations: int = 600
+    seconds: float | None = None
+    budget: float | None = None
+    budget_kind: str = "size"
 
     def __post_init__(self) -> None:
         _bits(self.weights, "weights")
@@ -59,12 +75,15 @@ class QuantConfig:
             for what in ("weights", "activations"):
                 if (value := getattr(layer, what)) is not None:
                     _bits(value, what, where=name)
-        if self.method not in METHODS:
-            raise QCompilerError(
-                f"method {self.method!r} is unknown", hint=f"choose one of {', '.join(METHODS)}"
-            )
+        _one_of(self.method, METHODS, "method")
+        _one_of(self.correct, CORRECTIONS, "correction")
         if not 50 < self.percentile <= 100:
             raise QCompilerError(f"percentile {self.percentile} is outside (50, 100]")
+        for what in ("samples", "candidates", "iterations"):
+            if getattr(self, what) < 1:
+                raise QCompilerError(f"{what}: {getattr(self, what)} is less than 1")
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            raise QCompilerError(f"time budget: {self.seconds} s is no positive time")
 
     def weight_bits(self, layer: str) -> int:
         entry = self.layers.get(layer)
@@ -73,6 +92,13 @@ class QuantConfig:
     def activation_bits(self, layer: str) -> int:
         entry = self.layers.get(layer)
         return self.activations if entry is None or entry.activations is None else entry.activations
+
+
+def _one_of(value: str, known: tuple[str, ...], what: str) -> None:
+    if value not in known:
+        raise QCompilerError(
+            f"{what} {value!r} is unknown", hint=f"choose one of {', '.join(known)}"
+        )
 
 
 def _bits(

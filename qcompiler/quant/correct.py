@@ -22,7 +22,6 @@ from qcompiler.quant.walk import Walk
 from qcompiler.reference.nn import run_nn
 
 Array = np.ndarray[Any, Any]
-CORRECTIONS = ("none", "bias", "batch-norm")
 MOST_GAIN = 1.5  # a spread that differs by more than this is left alone: the channel hardly moves
 
 

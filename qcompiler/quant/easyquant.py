@@ -37,6 +37,7 @@ class Step:
     """Cosine of one quantizer's consumers before and after its search, and what was tried."""
 
     node: str
+    layers: tuple[str, ...]  # those that read the quantizer
     before: float
     after: float
     candidates: int
@@ -82,7 +83,7 @@ class EasyQuant:
             before = search.score()
             if count:
                 search.alternate(count, self.rounds)
-            self.steps.append(Step(node, before, search.score(), count))
+            self.steps.append(Step(node, search.layers, before, search.score(), count))
             self.progress.advance()
         self.progress.end()
         return graph
@@ -136,7 +137,7 @@ class _Search:
         self.targets = targets
         self.weights = Weights(torch.float32)
         self.fixed = tied(graph, node) or not ways
-        self.layers = {w.sum for w in ways if w.sum and _weighted(graph.op(w.sum))}
+        self.layers = tuple(w.sum for w in ways if w.sum and _weighted(graph.op(w.sum)))
 
     def alternate(self, count: int, rounds: int) -> None:
         score = self.score()

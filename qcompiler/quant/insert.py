@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -90,10 +90,12 @@ class InsertQuantizers:
     Args:
         observer: Yields (node, values) of the float network on the calibration set for the nodes
             asked for; values of one node may come in several pieces.
+        dead: Filled with the nodes that are zero on the whole calibration set.
     """
 
     config: QuantConfig
     observer: Observer
+    dead: list[str] = field(default_factory=list, compare=False)
     name: ClassVar[str] = "insert-quantizers"
 
     def run(self, graph: Graph) -> Graph:
@@ -137,6 +139,7 @@ class InsertQuantizers:
         ends = {node: Extremes(node) for node in bits}
         for node, values in self.observer(graph, bits):
             ends[node].add(values)
+        self.dead.extend(node for node, end in ends.items() if end.span == Range(0.0, 0.0))
         if self.config.method == "max-abs":
             return {node: end.span for node, end in ends.items()}
         counts = {node: Histogram(end.span) for node, end in ends.items()}

@@ -22,10 +22,17 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def layer_table(result: Quantized) -> Table:
-    """Widths of each layer."""
-    table = _table("Layers", "layer", "weights", "weight bits", "input bits")
+    """Widths of each layer; of a search, the cosine of its outputs before and after."""
+    columns = ["layer", "weights", "weight bits", "input bits"]
+    if result.searched:
+        columns += ["cosine before", "after"]
+    table = _table("Layers", *columns)
+    cosines = {layer: step for step in result.searched for layer in step.layers}
     for row in result.layers:
-        table.add_row(row.layer, f"{row.parameters:,}", str(row.weight_bits), str(row.input_bits))
+        step = cosines.get(row.layer)
+        found = [f"{step.before:.5f}", f"{step.after:.5f}"] if step else []
+        widths = str(row.weight_bits), str(row.input_bits)
+        table.add_row(row.layer, f"{row.parameters:,}", *widths, *found)
     return table
 
 

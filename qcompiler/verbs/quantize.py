@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,16 @@ from qcompiler.frontend.torch_export import import_module, load_pt2
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.store import write_graph
-from qcompiler.passes.base import run_passes
+from qcompiler.passes.base import Pass, run_passes
 from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import PREPARE
 from qcompiler.progress import QUIET, Progress, tracked
-from qcompiler.quant.align import AlignResiduals
-from qcompiler.quant.config import QuantConfig
+from qcompiler.quant.auto_bits import allocate, measure
+from qcompiler.quant.config import LayerBits, QuantConfig
+from qcompiler.quant.easyquant import EasyQuant, Step
+from qcompiler.quant.health import check_samples, dead_note, zero_weights
 from qcompiler.quant.insert import InsertQuantizers
+from qcompiler.quant.methods import method_passes
 from qcompiler.reference.integer import IntegerReference
 from qcompiler.reference.nn import run_nn
 
@@ -52,12 +55,16 @@ class Quantized:
         signal_to_noise_db: Of the integer network's output against the float one's, on the
             calibration set.
         agreement: Share of calibration samples whose largest output is the same.
+        searched: What easyquant found, quantizer by quantizer; empty for other methods.
+        notes: What a user should know of: dead layers, layers of zeros.
     """
 
     graph: Graph
     layers: list[LayerReport]
     signal_to_noise_db: float
     agreement: float
+    searched: list[Step] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def quantize(
@@ -89,6 +96,7 @@ def quantize(
     graph = _import(model, samples, example)
     shape = graph.op(graph.only(nn.Input)).shape
     samples = check_inputs(samples, shape, where)
+    check_samples(samples, config.method, where)
 
     def observe(g: Graph, nodes: Iterable[str]) -> Iterator[tuple[str, Array]]:
         wanted = list(nodes)
@@ -100,12 +108,30 @@ def quantize(
                 yield node, kept[node].numpy()
 
     floating = run_passes(graph, PREPARE)
-    quantized = run_passes(floating, [InsertQuantizers(config, observe), AlignResiduals()])
+    config = _with_budget(config, floating, samples, progress)
+    passes = method_passes(config, floating, samples, observe, progress)
+    quantized = run_passes(floating, passes)
     ratio, agreement = _compare(floating, quantized, samples, progress)
     if out is not None:
         with new_folder(out, MARKER) as folder:
             write_graph(quantized, folder)
-    return Quantized(quantized, _layers(quantized), ratio, agreement)
+    return Quantized(
+        quantized, _layers(quantized), ratio, agreement, _searched(passes), _notes(floating, passes)
+    )
+
+
+def _with_budget(
+    config: QuantConfig, floating: Graph, samples: Array, progress: Progress
+) -> QuantConfig:
+    """The configuration with a width for each layer where a budget is to be met."""
+    if config.budget is None:
+        return config
+    found = measure(floating, samples[: config.samples], progress)
+    widths = allocate(found, config.budget, config.budget_kind)
+    layers = dict(config.layers)
+    for name, bits in widths.items():
+        layers[name] = replace(layers.get(name, LayerBits()), weights=bits)
+    return replace(config, layers=layers)
 
 
 def _import(
@@ -159,6 +185,15 @@ def _layers(graph: Graph) -> list[LayerReport]:
             bits = _code_bits(spec.lo, spec.hi)
             rows.append(LayerReport(name, bits, _code_bits(act.lo, act.hi), op.weight.size))
     return rows
+
+
+def _searched(passes: list[Pass]) -> list[Step]:
+    return [step for p in passes if isinstance(p, EasyQuant) for step in p.steps]
+
+
+def _notes(floating: Graph, passes: list[Pass]) -> list[str]:
+    dead = [node for p in passes if isinstance(p, InsertQuantizers) for node in p.dead]
+    return [*zero_weights(floating), *map(dead_note, dead)]
 
 
 def _code_bits(lo: int, hi: int) -> int:

@@ -31,6 +31,7 @@ def bits(graph: Graph, name: str) -> int:
 
 
 def insert(graph: Graph, x: Array = X, **config: Any) -> Graph:
+    config.setdefault("method", "max-abs")
     return run_passes(graph, [InsertQuantizers(QuantConfig(**config), observer(x))])
 
 
@@ -148,5 +149,5 @@ def test_ranges_are_taken_over_all_pieces() -> None:
             yield node, np.array([0.0, 1.0])
             yield node, np.array([-4.0, 2.0])
 
-    graph = run_passes(nn_graph(conv()), [InsertQuantizers(QuantConfig(), pieces)])  # type: ignore[arg-type]
+    graph = run_passes(nn_graph(conv()), [InsertQuantizers(QuantConfig(method="max-abs"), pieces)])  # type: ignore[arg-type]
     assert float(graph.op("x_q").spec.step_in) == 4.0 / 127

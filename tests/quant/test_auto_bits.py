@@ -1,0 +1,70 @@
+"""Widths from sensitivity: the best within the budget, by brute force."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from qcompiler.errors import QCompilerError
+from qcompiler.quant.auto_bits import WIDTHS, Sensitivity, allocate, measure
+from tests.quant.nets import network, samples
+
+
+def random_layers(seed: int, layers: int) -> list[Sensitivity]:
+    rng = np.random.default_rng(seed)
+    return [
+        Sensitivity(
+            f"l{k}",
+            int(rng.integers(10, 500)),
+            int(rng.integers(10, 5000)),
+            tuple(float(rng.uniform(0.1, 5)) * 4.0 ** -np.array(WIDTHS)),
+        )
+        for k in range(layers)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["size", "cycles"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_of_all_choices(seed: int, kind: str) -> None:
+    found = random_layers(seed, 4)
+    size = np.array([s.weights if kind == "size" else s.products for s in found])
+    budget = 3.5 + seed / 2
+
+    def cost(bits: tuple[int, ...]) -> float:
+        return float(size @ np.array(bits) / size.sum())
+
+    def loss(bits: tuple[int, ...]) -> float:
+        return sum(s.loss[b - WIDTHS[0]] for s, b in zip(found, bits, strict=True))
+
+    best = min(loss(bits) for bits in product(WIDTHS, repeat=4) if cost(bits) <= budget)
+    chosen = tuple(allocate(found, budget, kind).values())
+    assert cost(chosen) <= budget + 1e-9
+    assert loss(chosen) == pytest.approx(best)
+
+
+def test_all_of_eight_bits_and_the_least() -> None:
+    found = random_layers(0, 3)
+    assert set(allocate(found, 8.0).values()) == {8}
+    assert set(allocate(found, 2.0).values()) == {2}
+
+
+def test_sensitivity_falls_with_the_width() -> None:
+    found = measure(network(), samples())
+    assert [s.layer for s in found] == ["c1", "c2", "c3", "fc"]
+    assert found[0].weights == 6 * 3 * 9 and found[0].products == 6 * 3 * 9 * 81
+    assert found[3].products == 30
+    for layer in found:
+        assert layer.loss[0] > 10 * layer.loss[-1] > 0
+
+
+@pytest.mark.parametrize("budget", [1.5, 9.0, float("nan")])
+def test_a_budget_out_of_range(budget: float) -> None:
+    with pytest.raises(QCompilerError, match="outside"):
+        allocate(random_layers(0, 2), budget)
+
+
+def test_an_unknown_kind() -> None:
+    with pytest.raises(QCompilerError, match="unknown"):
+        allocate(random_layers(0, 2), 4.0, "area")
