@@ -25,7 +25,7 @@ from qcompiler.quant.auto_bits import allocate, measure
 from qcompiler.quant.config import LayerBits, QuantConfig
 from qcompiler.quant.easyquant import EasyQuant, Step
 from qcompiler.quant.health import check_samples, dead_note, zero_weights
-from qcompiler.quant.insert import InsertQuantizers
+from qcompiler.quant.insert import InsertQuantizers, Observer
 from qcompiler.quant.methods import method_passes
 from qcompiler.reference.integer import IntegerReference
 from qcompiler.reference.nn import run_nn
@@ -98,18 +98,9 @@ def quantize(
     samples = check_inputs(samples, shape, where)
     check_samples(samples, config.method, where)
 
-    def observe(g: Graph, nodes: Iterable[str]) -> Iterator[tuple[str, Array]]:
-        wanted = list(nodes)
-        starts = range(0, len(samples), BATCH)
-        for start in tracked(starts, "observing activations", len(starts), progress):
-            batch = torch.from_numpy(samples[start : start + BATCH])
-            kept = run_nn(g, batch, keep=wanted)
-            for node in wanted:
-                yield node, kept[node].numpy()
-
     floating = run_passes(graph, PREPARE)
     config = _with_budget(config, floating, samples, progress)
-    passes = method_passes(config, floating, samples, observe, progress)
+    passes = method_passes(config, floating, samples, observer(samples, progress), progress)
     quantized = run_passes(floating, passes)
     ratio, agreement = _compare(floating, quantized, samples, progress)
     if out is not None:
@@ -118,6 +109,21 @@ def quantize(
     return Quantized(
         quantized, _layers(quantized), ratio, agreement, _searched(passes), _notes(floating, passes)
     )
+
+
+def observer(samples: Array, progress: Progress = QUIET) -> Observer:
+    """What a float nn graph computes from the samples, batch by batch."""
+
+    def observe(graph: Graph, nodes: Iterable[str]) -> Iterator[tuple[str, Array]]:
+        wanted = list(nodes)
+        starts = range(0, len(samples), BATCH)
+        for start in tracked(starts, "observing activations", len(starts), progress):
+            batch = torch.from_numpy(samples[start : start + BATCH])
+            kept = run_nn(graph, batch, keep=wanted)
+            for node in wanted:
+                yield node, kept[node].numpy()
+
+    return observe
 
 
 def _with_budget(
