@@ -4,7 +4,8 @@
     python benchmarks/fit_estimate.py --fit > qcompiler/estimate/coefficients.py
 
 All modules of a group are instances side by side in one design whose ports are all their streams.
-Takes about half a minute a group and family on an idle core, xc7 several times that.
+Takes about half a minute a group and family on an idle core, xc7 several times that, multipliers on
+ice40 (in LUTs) tens of minutes.
 """
 
 from __future__ import annotations
@@ -120,17 +121,19 @@ def multiplier(
     pe: int, simd: int, act: IntType, bits: int, partial: int | None = None, *,
     out: int = 16, per_group: int = 16, kernel: int = 3, groups: int = 1,
 ) -> Case:  # fmt: skip
-    """A multiplier array with random weights of ``bits`` bits."""
+    """A multiplier array with random weights of ``bits`` bits (1: 0 and -1)."""
     name = f"mul_{pe}x{simd}_a{act.bits}w{bits}k{kernel}g{groups}p{partial or 0}"
     top = (1 << (bits - 1)) - 1
     rng = np.random.default_rng(sum(map(ord, name)))
-    weight = rng.integers(-top, top + 1, (out, per_group, kernel, kernel)).astype(np.int64)
+    size = (out, per_group, kernel, kernel)
+    weight = rng.integers(-max(top, 1), top + 1, size).astype(np.int64)
     high = int(np.abs(weight).sum(axis=(1, 2, 3)).max()) * max(abs(act.lo), act.hi)
     op = hw.MultiplierArray(
         name, weight, (out, 30, 30), IntType(-high, high), groups, pe, simd, partial
     )
-    size = (kernel, kernel)
-    window = hw.Window(size, groups=groups, repeat=op.repeat, rows=2 * kernel, lanes=simd)
+    window = hw.Window(
+        (kernel, kernel), groups=groups, repeat=op.repeat, rows=2 * kernel, lanes=simd
+    )
     return case(name, op, ((per_group * groups, 32, 32), act, simd), window=window)
 
 
@@ -141,6 +144,8 @@ def multipliers() -> Iterator[Case]:
     )  # fmt: skip
     for pe, simd, act, bits in sizes:
         yield multiplier(pe, simd, unsigned(act), bits)
+    yield multiplier(2, 4, unsigned(4), 1)
+    yield multiplier(4, 4, signed(7), 1)
     yield multiplier(4, 3, signed(8), 8, per_group=3)
     yield multiplier(2, 5, signed(4), 4, per_group=5)
     yield multiplier(1, 12, signed(6), 5, per_group=12)

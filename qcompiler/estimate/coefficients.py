@@ -81,7 +81,32 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "ice40": {"one": 8.08, "width": 2.08},
         "xc7": {"one": 8.10, "width": 0.65},
     },
-    "multipliers": {"ecp5": {"one": 0.0, "add": 1.0, "accumulate": 1.0, "soft": 1.0, "counters": 1.0}, "ice40": {"one": 0.0, "add": 1.0, "accumulate": 1.0, "soft": 1.0, "counters": 1.0}, "xc7": {"one": 0.0, "add": 1.0, "accumulate": 1.0, "soft": 1.0, "counters": 1.0}},
+    "multipliers": {
+        "ecp5": {
+            "one": 14.95,
+            "add": 0.96,
+            "accumulate": 2.07,
+            "soft": 0.00,
+            "negate": 2.04,
+            "counters": 1.10,
+        },
+        "ice40": {
+            "one": 0.00,
+            "add": 0.00,
+            "accumulate": 2.19,
+            "soft": 2.48,
+            "negate": 3.24,
+            "counters": 0.12,
+        },
+        "xc7": {
+            "one": 5.47,
+            "add": 1.10,
+            "accumulate": 1.27,
+            "soft": 1.36,
+            "negate": 0.54,
+            "counters": 0.78,
+        },
+    },
     "pad": {
         "ecp5": {
             "one": 1.37,

@@ -12,6 +12,7 @@ from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import FAMILIES
 from qcompiler.estimate.multiplier import multipliers
 from qcompiler.estimate.parts import Parts
+from qcompiler.estimate.winograd import winograd
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
 
@@ -56,6 +57,7 @@ _RULES: dict[type, Callable[[Any, Any, Any, str], list[Parts]]] = {
     hw.Window: streams.window,
     hw.BitSerialArray: array,
     hw.MultiplierArray: multipliers,
+    hw.Winograd: winograd,
     hw.Add: arithmetic.add,
     hw.Threshold: arithmetic.threshold,
     hw.Scale: arithmetic.scale,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.memory import ram_cost, weight_rom_cost
@@ -59,12 +60,13 @@ def multiplier_parts(plan: ProductPlan, pe: int, sets: int, acc_bits: int, famil
     inside = block and family == "xc7"  # registers and the first adder are the block's
     parts = plan.partial_beats if plan.spills else 1
     counters = counter_features(family, plan.beats, depth, parts)
-    operands = signed_bits(plan.act) * plan.weight_bits
+    operands = signed_bits(plan.act), plan.weight_bits
     features = {
         "one": 1.0,
         "add": pe * _adders(plan, acc_bits, family, first=int(inside)),
         "accumulate": pe * _accumulators(plan, acc_bits, family, inside),
-        "soft": 0 if block else pe * plan.simd * operands,
+        "soft": 0 if block or min(operands) == 1 else pe * plan.simd * prod(operands),
+        "negate": pe * plan.simd * max(operands) if min(operands) == 1 else 0,
         "counters": counters["step"] + counters["last"],
     }
     ff = counter_bits(plan.beats, depth, parts) + pe * _registers(plan, acc_bits, inside)

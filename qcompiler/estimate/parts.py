@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from qcompiler.estimate.coefficients import COEFFICIENTS
 from qcompiler.estimate.cost import Cost
+from qcompiler.estimate.winograd_coefficients import WINOGRAD
+
+_TABLES = COEFFICIENTS | WINOGRAD
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Parts:
     fixed: Cost = field(default_factory=Cost)
 
     def cost(self, family: str) -> Cost:
-        table = COEFFICIENTS[self.kind][family]
+        table = _TABLES[self.kind][family]
         lut = sum(table[name] * size for name, size in self.features.items())
         return Cost(lut=lut) + self.fixed
 

@@ -9,7 +9,10 @@ from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import Device
 from qcompiler.estimate.model import module_cost
 from qcompiler.estimate.timing import frame_latency
+from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
+
+_ARRAYS = (hw.BitSerialArray.__name__, hw.MultiplierArray.__name__)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def estimate(graph: Graph, device: Device) -> Report:
     """Price every node of a folded hardware graph and time the pipeline."""
     rows = tuple(_row(graph, name, device.family) for name in graph)
     # an array and its line buffer are busy together: the array is the one to name
-    slowest = max(rows, key=lambda row: (row.cycles, row.kind == "BitSerialArray"))
+    slowest = max(rows, key=lambda row: (row.cycles, row.kind in _ARRAYS))
     return Report(
         device,
         rows,

@@ -31,16 +31,20 @@ def fork(op: hw.Fork, inputs: Types, outputs: Types, family: str) -> list[Parts]
 def adapter(op: hw.Adapter, inputs: Types, outputs: Types, family: str) -> list[Parts]:
     have, want, bits = inputs[0].lanes, outputs[0].lanes, inputs[0].elem.bits
     common = lcm(have, want)
-    up, down = common // have, common // want
-    found = []
-    if up > 1:
-        ff = Cost(ff=common * bits + 2 + clog2(up))
-        found.append(Parts("upsize", {"one": 1, "bits": clog2(up)}, ff))
-    if down > 1:
-        choices = -(-(down - 1) // 3) if family == "xc7" else down - 1
-        features = {"one": 1, "bits": clog2(down), "mux": want * bits * choices}
-        found.append(Parts("downsize", features, Cost(ff=clog2(down))))
-    return found
+    up = turn_parts(common * bits, common // have, family, join=True)
+    return up + turn_parts(common * bits, common // want, family, join=False)
+
+
+def turn_parts(width: int, ratio: int, family: str, *, join: bool) -> list[Parts]:
+    """``ratio`` beats joined to one of ``width`` bits, or one such beat split; nothing for 1."""
+    if ratio == 1:
+        return []
+    if join:
+        ff = Cost(ff=width + 2 + clog2(ratio))
+        return [Parts("upsize", {"one": 1, "bits": clog2(ratio)}, ff)]
+    choices = -(-(ratio - 1) // 3) if family == "xc7" else ratio - 1
+    features = {"one": 1, "bits": clog2(ratio), "mux": width // ratio * choices}
+    return [Parts("downsize", features, Cost(ff=clog2(ratio)))]
 
 
 def pad(op: hw.Pad, inputs: Types, outputs: Types, family: str) -> list[Parts]:

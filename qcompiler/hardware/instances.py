@@ -12,6 +12,7 @@ from qcompiler.hardware.array import ArrayUnit
 from qcompiler.hardware.multiplier import MultiplierUnit
 from qcompiler.hardware.scale_shift import ScaleShiftUnit
 from qcompiler.hardware.threshold import ThresholdUnit
+from qcompiler.hardware.winograd import WinogradUnit
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.planes import encode
@@ -263,6 +264,24 @@ def _multipliers(c: _Context) -> None:
     _generated(c, unit)
 
 
+def _winograd(c: _Context) -> None:
+    op = c.op
+    unit = WinogradUnit.build(
+        c.module,
+        weight=op.weight,
+        m=op.m,
+        x=c.x[0].elem,
+        acc=op.acc,
+        size=op.out_shape[1:],
+        pe=op.pe,
+        simd=op.simd,
+        partial_bits=op.partial_bits,
+    )
+    c.out.modules.update(unit.modules())
+    c.out.memories.update(unit.memories())
+    c.add(unit.name, {})
+
+
 def _threshold(c: _Context) -> None:
     op, x = c.op, c.x[0]
     unit = ThresholdUnit.build(
@@ -363,6 +382,7 @@ _RULES: dict[type, Callable[[_Context], None]] = {
     hw.Window: _window,
     hw.BitSerialArray: _array,
     hw.MultiplierArray: _multipliers,
+    hw.Winograd: _winograd,
     hw.Threshold: _threshold,
     hw.Scale: _scale,
     hw.MaxPool: _max_pool,

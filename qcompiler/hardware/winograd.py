@@ -1,4 +1,4 @@
-"""The Winograd unit: pairs with ``templates/winograd*.v.j2`` (docs/hardware.md, the Winograd unit).
+"""The Winograd unit: pairs with ``templates/winograd.v.j2`` (docs/hardware.md, the Winograd unit).
 
 The arithmetic is planned by `qcompiler.ir.winograd_plan`; here are the modules around it.
 """
@@ -13,111 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qcompiler.errors import GraphError
-from qcompiler.estimate.parts import clog2
 from qcompiler.hardware.multiplier import MultiplierUnit
 from qcompiler.hardware.render import ENV
+from qcompiler.hardware.winograd_passes import InputPassUnit, OutputPassUnit
 from qcompiler.ir.types import IntType
-from qcompiler.ir.winograd_plan import InputPass, Node, OutputPass, WinogradPlan
-
-
-def _bits(states: int) -> int:
-    """Bits of a counter of ``states`` states; one at least, so that it can be declared."""
-    return max(clog2(states), 1)
-
-
-@dataclass(frozen=True)
-class InputPassUnit:
-    """One dimension of the input transform as module ``name``."""
-
-    name: str
-    plan: InputPass
-
-    @property
-    def address_bits(self) -> int:
-        return _bits(2 * self.plan.size)
-
-    @property
-    def row_bits(self) -> int:
-        return _bits(self.plan.t)
-
-    @property
-    def inner_bits(self) -> int:
-        return _bits(self.plan.inner)
-
-    @property
-    def inner_index(self) -> str:
-        """Beat i as wide as an address."""
-        return f"{{{self.address_bits - self.inner_bits}'d0, i_q}}"
-
-    def bases(self, slot: int) -> dict[tuple[int, int], int]:
-        """Where the operand of a slot begins, by half and row."""
-        p = self.plan
-        return {
-            (half, k): half * p.size + term.operand * p.inner
-            for half in (0, 1)
-            for k, term in enumerate(p.slots[slot])
-        }
-
-    def shifts(self, slot: int) -> dict[int, int]:
-        """Each distinct shift of a slot, with the set of rows that take it."""
-        found: dict[int, int] = {}
-        for k, term in enumerate(self.plan.slots[slot]):
-            found[term.shift] = found.get(term.shift, 0) | 1 << k
-        return found
-
-    def subtracts(self, node: Node) -> int:
-        """The set of rows in which a node subtracts."""
-        return sum(1 << k for k, minus in enumerate(node.subtract) if minus)
-
-    def mixed(self, node: Node) -> bool:
-        """A node adds in some rows and subtracts in others."""
-        return len(set(node.subtract)) > 1
-
-    @property
-    def row_stages(self) -> int:
-        """Stages through which the number of the row travels."""
-        found = [int(len(self.shifts(s)) > 1) for s in range(len(self.plan.slots))]
-        for stage, level in enumerate(self.plan.levels, 1):
-            found += [stage for node in level if self.mixed(node)]
-        return max(found)
-
-    def verilog(self) -> str:
-        """The text of module ``name``."""
-        return ENV.get_template("winograd_input.v.j2").render(u=self, p=self.plan)
-
-
-@dataclass(frozen=True)
-class OutputPassUnit:
-    """One dimension of the output transform as module ``name``."""
-
-    name: str
-    plan: OutputPass
-
-    @property
-    def a_bits(self) -> int:
-        return _bits(self.plan.t)
-
-    @property
-    def row_bits(self) -> int:
-        return _bits(self.plan.m)
-
-    @property
-    def inner_bits(self) -> int:
-        return _bits(self.plan.inner)
-
-    @property
-    def in_size(self) -> int:
-        """Input beats of a block."""
-        return self.plan.t * self.plan.inner
-
-    @property
-    def depth(self) -> int:
-        """Words of the memory of one sum: two halves, each a power of two."""
-        return 2 << self.inner_bits if self.plan.inner > 1 else 2
-
-    def verilog(self) -> str:
-        """The text of module ``name``."""
-        return ENV.get_template("winograd_output.v.j2").render(u=self, p=self.plan)
+from qcompiler.ir.winograd_plan import WinogradPlan
 
 
 @dataclass(frozen=True)
@@ -135,8 +35,9 @@ class WinogradUnit:
     """Window stream to raster of accumulators.
 
     Args:
-        name: Of the module; those inside are ``NAME_input_rows``, ``NAME_input_columns``,
-            ``NAME_products``, ``NAME_output_rows`` and ``NAME_output_columns``.
+        name: Of the module; those inside are ``NAME__input_rows``, ``NAME__input_columns``,
+            ``NAME__products``, ``NAME__output_rows`` and ``NAME__output_columns``. No name of a
+            node has two underscores in a row.
         plan: Widths and loops.
         products: The multipliers.
         size: Rows and columns of the outputs.
@@ -183,7 +84,7 @@ class WinogradUnit:
         except GraphError as error:
             raise GraphError(error.what, where=name, hint=error.hint) from None
         products = MultiplierUnit.build(
-            f"{name}_products",
+            f"{name}__products",
             weights=product_weights(plan.tile.weights(weight), pe, simd),
             act=plan.data,
             acc_bits=plan.product_bits,
@@ -205,16 +106,16 @@ class WinogradUnit:
     def input_units(self) -> tuple[InputPassUnit, InputPassUnit]:
         rows, columns = self.plan.input_passes
         return (
-            InputPassUnit(f"{self.name}_input_rows", rows),
-            InputPassUnit(f"{self.name}_input_columns", columns),
+            InputPassUnit(f"{self.name}__input_rows", rows),
+            InputPassUnit(f"{self.name}__input_columns", columns),
         )
 
     @cached_property
     def output_units(self) -> tuple[OutputPassUnit, OutputPassUnit]:
         rows, columns = self.plan.output_passes
         return (
-            OutputPassUnit(f"{self.name}_output_rows", rows),
-            OutputPassUnit(f"{self.name}_output_columns", columns),
+            OutputPassUnit(f"{self.name}__output_rows", rows),
+            OutputPassUnit(f"{self.name}__output_columns", columns),
         )
 
     @cached_property

@@ -185,6 +185,22 @@ def _union(low: Array, high: Array) -> IntType:
     return IntType(int(low.min()), int(high.max()))
 
 
+def digits(value: int) -> list[tuple[int, bool]]:
+    """(shift, negative) of the signed binary digits of ``value``, as few as can be.
+
+    >>> digits(-5), digits(6)
+    ([(0, True), (2, True)], [(1, True), (3, False)])
+    """
+    found, left, shift = [], abs(value), 0
+    while left:
+        if left & 1:
+            minus = left % 4 == 3
+            found.append((shift, minus != (value < 0)))
+            left += 1 if minus else -1
+        left, shift = left >> 1, shift + 1
+    return found
+
+
 TILES = {
     2: Tile(
         data=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, -1, 0, 1)),

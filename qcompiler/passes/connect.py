@@ -105,7 +105,7 @@ class Demands:
         total = np.zeros_like(pixels)
         for value in inputs:
             stream = self.graph.type(value)
-            if isinstance(op, hw.Window):
+            if isinstance(op, hw.Window | hw.Winograd):
                 need = op.need(pixels, stream, 1 if ahead else 0)
             else:
                 need = op.need(pixels, stream)

@@ -65,6 +65,16 @@ PARAMETERS: dict[str, list[dict[str, int]]] = {
         {"WIDTH": 3, "H": 9, "W": 11, "GROUPS": 3, "WORDS": 2, "SH": 2, "SW": 2, "ROWS": 5},
         {"H": 9, "W": 9, "DH": 2, "DW": 3, "REPEAT": 3, "ROWS": 7},
     ],
+    "qc_replay": [
+        {"WIDTH": 1, "WORDS": 1, "STEPS": 1, "REPEAT": 1},
+        {"WIDTH": 72, "WORDS": 3, "STEPS": 36, "REPEAT": 5},
+    ],
+    "qc_tile_raster": [
+        {"WIDTH": 1, "H": 1, "W": 1, "M": 1, "CFOLDS": 1},
+        {"H": 1, "W": 1, "M": 4, "CFOLDS": 1},
+        {"WIDTH": 40, "H": 9, "W": 12, "M": 4, "CFOLDS": 3},
+        {"H": 4, "W": 7, "M": 2, "CFOLDS": 1},
+    ],
     "qc_max_pool": [
         {"LANES": 3, "BITS": 1, "SIGNED": 0, "COUNT": 9},
         {"LANES": 1, "BITS": 5, "SIGNED": 1, "COUNT": 2},

@@ -10,10 +10,19 @@ import pytest
 
 from qcompiler.flows.bench import Beats, Bench, BenchResult
 from qcompiler.flows.synth import check_rtl
+from qcompiler.hardware.design import make_design
 from qcompiler.hardware.winograd import WinogradUnit
+from qcompiler.ir import hardware as hw
+from qcompiler.ir import integer
+from qcompiler.ir.graph import Graph
 from qcompiler.ir.types import IntType
 from qcompiler.ir.winograd import tile
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.explicit import ExplicitPadding
+from qcompiler.passes.winograd import UseWinograd
+from qcompiler.reference.integer import IntegerReference
 from qcompiler.resources import RTL
+from tests.graphs import integer_graph
 from tests.rtl.benches import Values, check_resets, check_stalls
 
 LIBRARY = ("qc_upsize", "qc_downsize", "qc_replay", "qc_tile_raster")
@@ -138,3 +147,69 @@ def check_time(unit: WinogradUnit, free: BenchResult, frames: int) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_exact_at_every_stall(name: str, tmp_path: Path) -> None:
     verify(CASES[name], tmp_path, seed=list(CASES).index(name))
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("m", [2, 4])
+def test_latency_of_one_tile(m: int, tmp_path: Path) -> None:
+    """With one tile a frame nothing stands in the way of the first one."""
+    case = Case(m, 6, 12, 3, 2, IntType(-63, 63), 63, (m, m - 1))
+    rng = np.random.default_rng(m)
+    w = case.weights(rng)
+    unit = case.unit(w)
+    x, y = case.streams(unit, w, case.frames(w, rng))
+    free = build(unit, tmp_path).check({"s_axis": x}, {"m_axis": y})
+    op = hw.Winograd("y", w, m, (6, m, m - 1), unit.plan.acc, pe=3, simd=2)
+    assert free.frame_starts["m_axis"][0] - free.frame_ends["s_axis"][0] == op.latency
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize(
+    ("m", "size", "simd", "pe"), [(2, (7, 6), 2, 3), (4, (6, 5), 4, 2), (4, (9, 4), 1, 6)]
+)
+def test_behind_border_and_line_buffer(
+    m: int, size: tuple[int, int], simd: int, pe: int, tmp_path: Path
+) -> None:
+    """From an integer graph's padded 3x3 convolution to its raster, through `qc_window`."""
+    rng, x = np.random.default_rng(m), IntType(-7, 8)
+    conv = integer.Conv(rng.integers(-7, 8, (6, 4, 3, 3)), padding=(1, 1, 1, 1), pad_code=3)
+    before = integer_graph(conv, shape=(4, *size), elem=x)
+    explicit = run_passes(before, [UseWinograd({"op0": m}), ExplicitPadding()])
+    graph = Graph("hardware")
+    graph.add("x", hw.Source("x", (4, *size), x, simd))
+    ((_, _), (top, bottom), (left, right)) = explicit.op("op0_pad").pads
+    border = hw.Pad("p", (top, left, bottom, right), explicit.op("op0_pad").code, lanes=simd)
+    graph.add("border", border, ["x"])
+    kind = before.type("op0")
+    op = hw.Winograd("op0", conv.weight, m, kind.shape, kind.integers, pe=pe, simd=simd)
+    order = op.order
+    window = hw.Window(
+        order.kernel, order.stride, groups=order.groups, rows=2 * op.tile.t, lanes=simd
+    )
+    graph.add("window", window, ["border"])
+    graph.add("op0", op, ["window"])
+    graph.add("y", hw.Sink(lanes=pe), ["op0"])
+    design = make_design(graph, "design")
+    for name, text in design.files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    bench = Bench.build(
+        dut="design_core",
+        sources=[tmp_path / name for name in design.sources if name != "design.v"],
+        inputs={"s_axis": simd * x.bits},
+        outputs={"m_axis": pe * kind.integers.bits},
+        files={name: text for name, text in design.files.items() if name.startswith("mem/")},
+        build_dir=tmp_path / "sim",
+    )
+    codes = rng.integers(x.lo, x.hi + 1, (5, 4, *size))
+    wanted = IntegerReference(before).trace(codes)["op0"]
+    given = {"s_axis": raster(codes, simd, x.bits)}
+    result = {"m_axis": raster(wanted, pe, kind.integers.bits)}
+    free = check_stalls(bench, given, result)
+    check_resets(bench, given, result, (50, 700), sink_stall=0.4)
+    assert set(np.diff(free.frame_ends["m_axis"])[1:]) == {op.rate}
+
+
+def raster(values: Values, lanes: int, bits: int) -> Beats:
+    """[frames, C, H, W] as beats of ``lanes`` channels."""
+    return Beats.from_frames(values.transpose(0, 2, 3, 1).reshape(len(values), -1, lanes), bits)

@@ -10,10 +10,10 @@ import pytest
 
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.flows.synth import check_rtl
-from qcompiler.hardware.winograd import InputPassUnit, OutputPassUnit
+from qcompiler.hardware.winograd_passes import InputPassUnit, OutputPassUnit
 from qcompiler.ir.types import IntType
 from qcompiler.ir.winograd import tile
-from qcompiler.ir.winograd_plan import InputPass, OutputPass
+from qcompiler.ir.winograd_passes import InputPass, OutputPass
 from tests.rtl.benches import (
     check_full_rate,
     check_resets,

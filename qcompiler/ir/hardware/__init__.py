@@ -5,7 +5,7 @@ input it needs for its first k output pixels: enough to fold, to insert width ad
 FIFOs without simulating.
 
 ``streams`` has what flows and the base of all ops, ``movement`` the ops that only move beats,
-``compute`` and ``multiply`` those that compute.
+``compute``, ``multiply`` and ``winograd`` those that compute.
 """
 
 from qcompiler.ir.hardware.compute import (
@@ -32,6 +32,7 @@ from qcompiler.ir.hardware.movement import (
 )
 from qcompiler.ir.hardware.multiply import MultiplierArray
 from qcompiler.ir.hardware.streams import HardwareOp, Laned, Order, StreamType
+from qcompiler.ir.hardware.winograd import Winograd
 
 __all__ = [
     "Adapter",
@@ -57,4 +58,5 @@ __all__ = [
     "SumPool",
     "Threshold",
     "Window",
+    "Winograd",
 ]
