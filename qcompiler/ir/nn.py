@@ -37,6 +37,8 @@ class QuantSpec:
         return cls(step, step, shift, lo, hi)
 
     def __post_init__(self) -> None:
+        for name in ("step_in", "step_out", "offset"):  # arithmetic makes scalars of () arrays
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
         for name in ("step_in", "step_out"):
             step = getattr(self, name)
             if not (np.isfinite(step).all() and (step > 0).all()):

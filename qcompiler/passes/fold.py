@@ -13,15 +13,16 @@ from qcompiler.ir.graph import Graph, Value
 from qcompiler.passes.folding import (
     Folding,
     FoldingPrice,
-    array_foldings,
+    Worth,
     cheapest,
     divisors,
+    engine_foldings,
     fewest_lanes,
     front,
 )
 
-ArrayPrice = Callable[[hw.BitSerialArray, hw.Window, hw.StreamType], FoldingPrice]
-"""Prices of an array with its window, which reads the stream."""
+EnginePrice = Callable[[hw.Engine, hw.Window, hw.StreamType], FoldingPrice]
+"""Prices of an engine with its window, which reads the stream."""
 
 ANY = 1 << 62
 """More cycles than any folding takes."""
@@ -40,41 +41,41 @@ class FoldingSpace:
 
     Args:
         graph: Hardware dialect, as ``lower-hardware`` leaves it.
-        price: Price of an array's foldings; block RAMs are free until `weighing`.
+        price: Price of an engine's foldings; block RAMs and multipliers are free until `weighing`.
     """
 
-    def __init__(self, graph: Graph, price: ArrayPrice) -> None:
+    def __init__(self, graph: Graph, price: EnginePrice) -> None:
         self.graph = graph
         self._foldings: dict[str, list[Folding]] = {}
-        for name in graph.find(hw.BitSerialArray):
+        for name in graph.find(hw.Engine):
             op, window = graph.op(name), graph.inputs(name)[0].node
             stream: hw.StreamType = graph.type(graph.inputs(window)[0])
             priced = price(op, graph.op(window), stream)
-            self._foldings[name] = array_foldings(op, stream.shape, priced)
-        self.arrays = {name: front(every, 0.0) for name, every in self._foldings.items()}
+            self._foldings[name] = engine_foldings(op, stream.shape, priced)
+        self.engines = {name: front(every, Worth()) for name, every in self._foldings.items()}
 
-    def weighing(self, block: float) -> FoldingSpace:
-        """The same foldings, where a block RAM is worth ``block`` LUT."""
+    def weighing(self, worth: Worth) -> FoldingSpace:
+        """The same foldings at other prices."""
         other = copy(self)
-        other.arrays = {name: front(every, block) for name, every in self._foldings.items()}
+        other.engines = {name: front(every, worth) for name, every in self._foldings.items()}
         return other
 
     def bounds(self) -> list[Bound]:
         """The least cycles per frame of every module, slowest first."""
-        found = [Bound(name, front[-1].cycles) for name, front in self.arrays.items()]
+        found = [Bound(name, front[-1].cycles) for name, front in self.engines.items()]
         for name in self.graph:
-            if name in self.arrays or self.graph.users(name) == []:
+            if name in self.engines or self.graph.users(name) == []:
                 continue
             op = self.graph.op(name)
-            if isinstance(op, hw.Window) and self._feeds_array(name):
+            if isinstance(op, hw.Window) and self._feeds_engine(name):
                 continue
             widest = self._lanes(name, 0)
             if widest:
                 found.append(Bound(name, self._beats(name) // widest))
         return sorted(found, key=lambda b: (-b.cycles, b.node))
 
-    def _feeds_array(self, name: str) -> bool:
-        return self.graph.users(name)[0][0] in self.arrays
+    def _feeds_engine(self, name: str) -> bool:
+        return self.graph.users(name)[0][0] in self.engines
 
     def _beats(self, name: str) -> int:
         """Cycles per frame on one lane; a pool has the lanes of its window, which takes in more."""
@@ -105,7 +106,7 @@ class FoldingSpace:
         limit = cycles if callable(cycles) else lambda name: cycles
         out = Graph("hardware")
         values: dict[str, Value] = {}
-        picks = {n: cheapest(front, limit(n)) or front[-1] for n, front in self.arrays.items()}
+        picks = {n: cheapest(front, limit(n)) or front[-1] for n, front in self.engines.items()}
         for name in self.graph:
             op = self._folded(name, limit, picks)
             lanes = getattr(op, "lanes", None)
@@ -150,7 +151,7 @@ class FoldingSpace:
         floor = self.bounds()[0].cycles
         found = {f.cycles for every in self._foldings.values() for f in every}
         for name in self.graph:
-            if name not in self.arrays:
+            if name not in self.engines:
                 channels = self.graph.type(name).shape[0]
                 pixels = -(-self._beats(name) // channels)
                 found |= {pixels * (channels // lanes) for lanes in divisors(channels)}
@@ -158,20 +159,19 @@ class FoldingSpace:
 
     def _folded(self, name: str, limit: Callable[[str], int], picks: dict[str, Folding]) -> Any:
         op = self.graph.op(name)
-        if isinstance(op, hw.BitSerialArray):
+        if isinstance(op, hw.Engine):
             return _apply(op, picks[name])
         if isinstance(op, hw.Window):
             user = self.graph.users(name)[0][0]
             if user in picks:
-                array = _apply(self.graph.op(user), picks[user])
-                return replace(op, lanes=array.simd, repeat=array.repeat)
+                return _apply(self.graph.op(user), picks[user]).fed_by(op)
             lanes = self._lanes(user, limit(user))
             return replace(op, lanes=lanes, groups=self.graph.type(name).shape[0] // lanes)
         return replace(op, lanes=self._lanes(name, limit(name)))
 
 
-def _apply(op: hw.BitSerialArray, folding: Folding) -> hw.BitSerialArray:
-    return replace(op, pe=folding.pe, simd=folding.simd, planes=folding.planes)
+def _apply(op: hw.Engine, folding: Folding) -> hw.Engine:
+    return op.folded(folding.pe, folding.simd, folding.planes)
 
 
 def adapt(graph: Graph, value: Value, lanes: int, consumer: str, slot: int) -> Value:
@@ -183,10 +183,9 @@ def adapt(graph: Graph, value: Value, lanes: int, consumer: str, slot: int) -> V
 
 
 def bottleneck(graph: Graph) -> tuple[str, int]:
-    """The slowest module of a folded graph and its cycles per frame; an array before its window."""
+    """The slowest module of a folded graph and its cycles per frame; engines before windows."""
     ranked = [
-        (node_cycles(graph, name), isinstance(graph.op(name), hw.BitSerialArray), name)
-        for name in graph
+        (node_cycles(graph, name), isinstance(graph.op(name), hw.Engine), name) for name in graph
     ]
     cycles, _, name = max(ranked, key=lambda entry: entry[:2])
     return name, cycles

@@ -1,11 +1,11 @@
-"""Choices of folding for one module, and the cheapest one within a number of cycles."""
+"""Choices of folding for one engine, and the cheapest one within a number of cycles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from math import gcd
+from math import gcd, prod
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.types import Shape
@@ -18,7 +18,7 @@ def divisors(n: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Folding:
-    """One way to fold an array: its cycles per frame and its price in LUT and block RAMs."""
+    """One way to fold an engine: its cycles per frame and its price."""
 
     pe: int
     simd: int
@@ -26,48 +26,51 @@ class Folding:
     cycles: int
     lut: float
     bram: int
+    dsp: int = 0
 
-    def price(self, block: float) -> float:
-        """LUT, where a block RAM is worth ``block`` of them."""
-        return self.lut + block * self.bram
-
-
-FoldingPrice = Callable[[int, int, int], tuple[float, int]]
-"""(pe, simd, planes per cycle) -> (LUT, block RAMs)."""
+    def price(self, worth: Worth) -> float:
+        """In LUT."""
+        return self.lut + worth.block * self.bram + worth.multiplier * self.dsp
 
 
-def array_foldings(op: hw.BitSerialArray, shape: Shape, price: FoldingPrice) -> list[Folding]:
-    """Every legal folding of an array.
+@dataclass(frozen=True)
+class Worth:
+    """How many LUT a block RAM and a multiplier are worth."""
+
+    block: float = 0.0
+    multiplier: float = 0.0
+
+
+FoldingPrice = Callable[[int, int, int], tuple[float, int, int]]
+"""(pe, simd, planes per cycle) -> (LUT, block RAMs, multipliers)."""
+
+
+def engine_foldings(op: hw.Engine, shape: Shape, price: FoldingPrice) -> list[Folding]:
+    """Every legal folding of an engine.
 
     Args:
-        op: The array; its own folding is ignored.
+        op: The engine; its own folding is ignored.
         shape: (C, H, W) that its window reads: filling the line buffer takes a cycle a beat.
         price: Of a folding.
     """
-    planes = max(len(op.signs), 1)
+    planes = op.plane_count
     slots = sorted({-(-planes // folds) for folds in range(1, planes + 1)})
-    out, per_group, kh, kw = op.weight.shape
-    outputs, pixels = op.out_shape[1] * op.out_shape[2], shape[1] * shape[2]
+    out, per_group = op.channels
+    outputs, pixels = prod(op.out_shape), shape[1] * shape[2]
     found = []
-    for pe in divisors(out // op.groups):
+    for pe in divisors(out):
         for simd in divisors(per_group):
+            fill, drain = pixels * shape[0] // simd, outputs // pe
             for slot in slots:
-                work = outputs * (out // pe) * -(-planes // slot) * kh * kw * (per_group // simd)
-                fill, drain = pixels * shape[0] // simd, outputs * (out // pe)
-                cycles = max(work, fill, drain)
+                cycles = max(op.folded(pe, simd, slot).rate, fill, drain)
                 found.append(Folding(pe, simd, slot, cycles, *price(pe, simd, slot)))
     return found
 
 
-def front(foldings: list[Folding], block: float) -> list[Folding]:
-    """Those that no other beats both in cycles and in price, cheapest first.
-
-    Args:
-        foldings: Any.
-        block: LUT that a block RAM is worth.
-    """
+def front(foldings: list[Folding], worth: Worth) -> list[Folding]:
+    """Those that no other beats both in cycles and in price, cheapest first."""
     best: list[Folding] = []
-    for folding in sorted(foldings, key=lambda f: (f.price(block), f.cycles, f.pe, f.simd)):
+    for folding in sorted(foldings, key=lambda f: (f.price(worth), f.cycles, f.pe, f.simd)):
         if not best or folding.cycles < best[-1].cycles:
             best.append(folding)
     return best

@@ -18,8 +18,14 @@ class LowerHardware:
     """``integer`` (with explicit padding) to ``hardware``.
 
     A hardware node that computes an integer tensor has its name; windows are ``NAME_window``.
+
+    Args:
+        direct: Convolutions that become multiplier arrays; the others become bit-serial ones.
+        partial_bits: Width of partial sums of products in engines of multipliers; None for none.
     """
 
+    direct: frozenset[str] = frozenset()
+    partial_bits: int | None = None
     name: ClassVar[str] = "lower-hardware"
 
     def run(self, graph: Graph) -> Graph:
@@ -27,7 +33,12 @@ class LowerHardware:
         values: dict[str, Value] = {}
         for name in graph:
             inputs = [values[v.node] for v in graph.inputs(name)]
-            values[name] = _RULES[type(graph.op(name))](graph, out, name, inputs)
+            if name in self.direct:
+                values[name] = _direct(graph, out, name, inputs, self.partial_bits)
+            elif isinstance(graph.op(name), integer.WinogradConv):
+                values[name] = _winograd(graph, out, name, inputs, self.partial_bits)
+            else:
+                values[name] = _RULES[type(graph.op(name))](graph, out, name, inputs)
         return out
 
 
@@ -54,6 +65,35 @@ def _conv(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Value:
         shape, op.weight.shape[2:], op.stride, op.dilation, op.groups, array.repeat
     )
     return out.add(name, array, [out.add(f"{name}_window", window, inputs)])
+
+
+def _direct(
+    graph: Graph, out: Graph, name: str, inputs: list[Value], partial_bits: int | None
+) -> Value:
+    op = graph.op(name)
+    if not isinstance(op, integer.Conv) or any(op.padding):
+        raise GraphError("only convolutions with explicit padding become arrays", where=name)
+    shape, kind = graph.type(graph.inputs(name)[0]).shape, graph.type(name)
+    array = hw.MultiplierArray(
+        name, op.weight, kind.shape, kind.integers, op.groups, partial_bits=partial_bits
+    )
+    window = make_window(
+        shape, op.weight.shape[2:], op.stride, op.dilation, op.groups, array.repeat
+    )
+    return out.add(name, array, [out.add(f"{name}_window", window, inputs)])
+
+
+def _winograd(
+    graph: Graph, out: Graph, name: str, inputs: list[Value], partial_bits: int | None
+) -> Value:
+    op, kind = graph.op(name), graph.type(name)
+    if any(op.padding):
+        raise GraphError("padding must be explicit before lowering", where=name)
+    unit = hw.Winograd(name, op.weight, op.m, kind.shape, kind.integers, partial_bits=partial_bits)
+    t = op.tile.t
+    rows = 2 * t  # as for other windows: the next rows of tiles come in meanwhile
+    window = hw.Window((t, t), (op.m, op.m), (1, 1), unit.words, 1, rows, None, lanes=1)
+    return out.add(name, unit, [out.add(f"{name}_window", window, inputs)])
 
 
 def make_window(

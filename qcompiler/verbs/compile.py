@@ -11,8 +11,8 @@ from typing import Any
 
 from qcompiler import __version__
 from qcompiler.errors import QCompilerError
-from qcompiler.estimate.array import array_price
 from qcompiler.estimate.devices import Device, device
+from qcompiler.estimate.engines import engine_price
 from qcompiler.estimate.report import Report
 from qcompiler.estimate.report import estimate as estimate_graph
 from qcompiler.folders import check_target, new_folder
@@ -139,7 +139,7 @@ def compile(
     progress.advance()
     lowered = run_passes(integer, TO_HARDWARE[-1:], after=after)
     clock = target.clock_mhz or chip.clock_mhz
-    space = FoldingSpace(lowered, array_price(chip.family))
+    space = FoldingSpace(lowered, engine_price(chip.family))
     progress.advance()
     solution = solve(space, chip, clock, fps=target.fps, lut=target.lut)
     if after is not None:

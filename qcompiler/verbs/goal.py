@@ -8,9 +8,11 @@ from qcompiler.errors import QCompilerError
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import Device
 from qcompiler.estimate.report import Report, total_cost
+from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
+from qcompiler.passes.folding import Worth
 from qcompiler.passes.pipeline import CONNECT
 
 DEFAULT_SHARE = 0.5  # of the device's LUT, where neither a rate nor a budget is asked for
@@ -38,7 +40,7 @@ class Solution:
             return ""
         ways = ["quantize to fewer bits", "name a larger --target"]
         if report.total.dsp > report.device.dsps:
-            ways.insert(0, "compile with --requant exact, which takes no multipliers")
+            ways.insert(0, "compile with --requant exact, whose requantizers take no multipliers")
         if self.fitting_fps is not None:
             rate = int(self.fitting_fps) or f"{0.99 * self.fitting_fps:.3g}"
             ways.insert(0, f"ask for --fps {rate}, the most that LUT and BRAM allow")
@@ -66,29 +68,42 @@ class Room:
         short, that one is made dearer, step by step.
         """
         graph, short = self._try(1.0, cycles)
-        if short == (False, False):
+        if not short:
             return graph
-        for factor in {(True, False): CHEAPER, (False, True): DEARER}.get(short, ()):
+        for factor in {frozenset({"lut"}): CHEAPER, frozenset({"bram"}): DEARER}.get(short, ()):
             graph, now = self._try(factor, cycles)
-            if now == (False, False):
+            if not now:
                 return graph
             if now != short:
                 return None
         return None
 
     def weighted(self, factor: float) -> FoldingSpace:
-        """All foldings, a block RAM at ``factor`` times the LUTs that there are for each."""
-        return self.space.weighing(factor * self.luts / max(self.chip.brams, 1))
+        """All foldings, a block RAM at ``factor`` times the LUTs that there are for each.
+
+        A multiplier is always worth the LUTs that there are for each.
+        """
+        block, multiplier = (self.luts / max(n, 1) for n in (self.chip.brams, self.chip.dsps))
+        return self.space.weighing(Worth(factor * block, multiplier))
 
     def cost(self, graph: Graph) -> Cost:
         """What a folded graph takes with its forks and FIFOs."""
         return total_cost(run_passes(graph, CONNECT), self.chip.family)
 
-    def _try(self, factor: float, cycles: int) -> tuple[Graph, tuple[bool, bool]]:
-        """The cheapest folding, and whether LUTs and block RAMs are short for it."""
+    def _try(self, factor: float, cycles: int) -> tuple[Graph, frozenset[str]]:
+        """The cheapest folding, and what is short for it.
+
+        Multipliers count where engines take them; those of requantizers no folding saves.
+        """
         graph = self.weighted(factor).balanced(cycles)
-        cost = self.cost(graph)
-        return graph, (cost.lut > self.luts, cost.bram > self.chip.brams)
+        cost, chip = self.cost(graph), self.chip
+        engines = any(isinstance(graph.op(n), hw.MultiplierArray | hw.Winograd) for n in graph)
+        over = {
+            "lut": cost.lut > self.luts,
+            "bram": cost.bram > chip.brams,
+            "dsp": engines and cost.dsp > chip.dsps,
+        }
+        return graph, frozenset(what for what, short in over.items() if short)
 
 
 def solve(

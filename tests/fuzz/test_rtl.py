@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qcompiler.estimate.array import array_price
+from qcompiler.estimate.engines import engine_price
 from qcompiler.estimate.devices import device
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.fold import FoldingSpace
@@ -35,7 +35,7 @@ def random_build(seed: int, folder: Path) -> RandomNetwork:
     integer = run_passes(quantized, [Integerize(mode), *TO_HARDWARE[:-1]])
     lowered = run_passes(integer, TO_HARDWARE[-1:])
     chip = device("ecp5-85k")
-    space = FoldingSpace(lowered, array_price(chip.family))
+    space = FoldingSpace(lowered, engine_price(chip.family))
     top = space.slowest()
     least = max(16, top // 100)  # fully unfolded designs take a minute to build
     targets = {n: int(np.exp(rng.uniform(np.log(least), np.log(top + 32)))) for n in lowered}

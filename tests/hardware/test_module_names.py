@@ -46,7 +46,7 @@ def test_names(prefix: str, node: str, name: str) -> None:
 
 @pytest.mark.sim
 def test_layers_called_like_modules(tmp_path: Path) -> None:
-    images = np.random.default_rng(1).normal(0, 1, (4, 2, 4, 4)).astype(np.float32)
+    images = np.random.default_rng(1).normal(0, 1, (8, 2, 4, 4)).astype(np.float32)
     network = quantize(Clashing().eval(), images).graph
     build = tmp_path / "build"
     compile(network, Target(fps=100_000, top="qc"), out=build)

@@ -69,7 +69,7 @@ def test_bounds_are_reached_and_sorted(spaces: dict[int, FoldingSpace], seed: in
     op = space.graph.op
     for bound in bounds:
         nodes = [bound.node]
-        reads_window = bound.node in space.arrays or isinstance(op(bound.node), hw.Reduce)
+        reads_window = bound.node in space.engines or isinstance(op(bound.node), hw.Reduce)
         if reads_window:  # it waits for its line buffer
             nodes.append(fastest.inputs(bound.node)[0].node)
         assert max(node_cycles(fastest, name) for name in nodes) == bound.cycles
@@ -84,7 +84,7 @@ def test_nothing_is_faster_than_of_use(spaces: dict[int, FoldingSpace], seed: in
     for target in targets(space):
         graph = space.balanced(target)
         slowest = bottleneck(graph)[1]
-        for name, front in space.arrays.items():
+        for name, front in space.engines.items():
             op = graph.op(name)
             folds = [(f.pe, f.simd, f.planes) for f in front]
             picked = folds.index((op.pe, op.simd, op.planes))
@@ -107,7 +107,7 @@ def test_targets_by_module(spaces: dict[int, FoldingSpace]) -> None:
         wanted = {n: int(rng.integers(1, space.slowest() + 1)) for n in space.graph}
         graph = space.fold(wanted.__getitem__)
         graph.check()
-        for name, front in space.arrays.items():
+        for name, front in space.engines.items():
             assert node_cycles(graph, name) <= max(wanted[name], front[-1].cycles)
 
 

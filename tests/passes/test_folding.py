@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.types import IntType
-from qcompiler.passes.folding import array_foldings, cheapest, divisors, fewest_lanes, front
+from qcompiler.passes.folding import (
+    Worth,
+    cheapest,
+    divisors,
+    engine_foldings,
+    fewest_lanes,
+    front,
+)
 
 SHAPE = (6, 5, 5)
 
@@ -22,8 +29,8 @@ def array(groups: int = 1, planes: int = 4) -> hw.BitSerialArray:
     return hw.BitSerialArray("a", weight, signs, exps, (8, 3, 3), IntType(0, 99), groups)
 
 
-def price(pe: int, simd: int, planes: int) -> tuple[float, int]:
-    return pe * (3.0 + simd * planes) + 10 * planes, -(-pe * simd * planes // 8)
+def price(pe: int, simd: int, planes: int) -> tuple[float, int, int]:
+    return pe * (3.0 + simd * planes) + 10 * planes, -(-pe * simd * planes // 8), pe * simd
 
 
 @given(st.integers(1, 500))
@@ -33,20 +40,20 @@ def test_divisors(n: int) -> None:
 
 def test_filling_the_line_buffer_takes_its_time() -> None:
     """A stride skips most of what comes in: 40x40 pixels of 6 channels for 3x3 outputs."""
-    best = front(array_foldings(array(), (6, 40, 40), price), 0.0)
+    best = front(engine_foldings(array(), (6, 40, 40), price), Worth())
     assert best[-1].cycles == 1600 and best[-1].simd == 6
 
 
-@pytest.mark.parametrize("block", [0.0, 3.5, 100.0])
+@pytest.mark.parametrize("worth", [Worth(), Worth(3.5), Worth(100.0, 1.0), Worth(0.0, 20.0)])
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("planes", [0, 1, 3, 4, 7])
-def test_front(groups: int, planes: int, block: float) -> None:
+def test_front(groups: int, planes: int, worth: Worth) -> None:
     def weighed(pe: int, simd: int, planes: int) -> float:
-        lut, bram = price(pe, simd, planes)
-        return lut + block * bram
+        lut, bram, dsp = price(pe, simd, planes)
+        return lut + worth.block * bram + worth.multiplier * dsp
 
-    best = front(array_foldings(array(groups, planes), SHAPE, price), block)
-    prices = [f.price(block) for f in best]
+    best = front(engine_foldings(array(groups, planes), SHAPE, price), worth)
+    prices = [f.price(worth) for f in best]
     assert all(a < b for a, b in pairwise(prices))
     assert all(a.cycles > b.cycles for a, b in pairwise(best))
     count = max(planes, 1)
@@ -63,8 +70,8 @@ def test_front(groups: int, planes: int, block: float) -> None:
         within = [cost for cycles, cost in every if cycles <= target]
         assert (pick is None) == (not within)
         if pick is not None:
-            assert pick.price(block) == min(within) and pick.cycles <= target
-            assert (pick.lut, pick.bram) == price(pick.pe, pick.simd, pick.planes)
+            assert pick.price(worth) == min(within) and pick.cycles <= target
+            assert (pick.lut, pick.bram, pick.dsp) == price(pick.pe, pick.simd, pick.planes)
 
 
 @given(

@@ -15,7 +15,7 @@ from tests.places import contents
 
 Capture = pytest.CaptureFixture[str]
 
-IMAGES = np.random.default_rng(4).normal(0, 1, (5, 2, 6, 6)).astype(np.float32)
+IMAGES = np.random.default_rng(4).normal(0, 1, (9, 2, 6, 6)).astype(np.float32)
 
 
 def with_nan() -> Any:

@@ -61,12 +61,12 @@ def test_models(model: str, place: Path, files: Files, capsys: Capture) -> None:
 WANTED = "the network takes float arrays of shape (N, 2, 6, 6)"
 
 ARRAYS: dict[str, tuple[Callable[[], Any], list[str]]] = {
-    "another size": (lambda: IMAGES[:, :, :5], ["has shape (5, 2, 5, 6)", WANTED]),
+    "another size": (lambda: IMAGES[:, :, :5], ["has shape (9, 2, 5, 6)", WANTED]),
     "one sample": (lambda: IMAGES[0], ["has shape (2, 6, 6)", WANTED]),
     "a number": (lambda: np.float32(3), ["has shape ()", WANTED]),
     "channels last": (
         lambda: IMAGES.transpose(0, 2, 3, 1),
-        ["has shape (5, 6, 6, 2)", "channels come last", "images.transpose(0, 3, 1, 2)"],
+        ["has shape (9, 6, 6, 2)", "channels come last", "images.transpose(0, 3, 1, 2)"],
     ),
     "uint8": (lambda: IMAGES.astype(np.uint8), ["has dtype uint8", WANTED, "preprocessing"]),
     "text": (lambda: np.array(["a", "b"]), ["has dtype <U1", WANTED]),

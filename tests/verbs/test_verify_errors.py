@@ -16,8 +16,8 @@ from tests.places import contents
 from tests.verbs.conftest import IMAGES, Capture, refused, with_nan
 
 INPUTS: dict[str, tuple[Callable[[], Any], str]] = {
-    "another size": (lambda: IMAGES[:, :, :5], "has shape (5, 2, 5, 6)"),
-    "features": (lambda: IMAGES[:, :, 0, 0], "has shape (5, 2)"),
+    "another size": (lambda: IMAGES[:, :, :5], "has shape (9, 2, 5, 6)"),
+    "features": (lambda: IMAGES[:, :, 0, 0], "has shape (9, 2)"),
     "one sample": (lambda: IMAGES[0], "has shape (2, 6, 6)"),
     "a number": (lambda: np.float32(3), "has shape ()"),
     "channels last": (lambda: IMAGES.transpose(0, 2, 3, 1), "channels come last"),
@@ -58,5 +58,5 @@ def test_verify(options: tuple[str, ...], place: Path, files: Files, capsys: Cap
 
 
 def test_the_library_raises_what_the_command_prints(files: Files) -> None:
-    with pytest.raises(QCompilerError, match=r"inputs: has shape \(5, 2, 5, 6\)"):
+    with pytest.raises(QCompilerError, match=r"inputs: has shape \(9, 2, 5, 6\)"):
         verify(files / "build", IMAGES[:, :, :5])

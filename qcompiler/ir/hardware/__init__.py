@@ -18,6 +18,7 @@ from qcompiler.ir.hardware.compute import (
     SumPool,
     Threshold,
 )
+from qcompiler.ir.hardware.engine import Engine
 from qcompiler.ir.hardware.movement import (
     Adapter,
     ChannelPad,
@@ -40,6 +41,7 @@ __all__ = [
     "BitSerialArray",
     "ChannelPad",
     "Concat",
+    "Engine",
     "Fifo",
     "Fork",
     "GlobalSum",

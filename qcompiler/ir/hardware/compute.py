@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from qcompiler.errors import GraphError
+from qcompiler.ir.hardware.engine import Engine
 from qcompiler.ir.hardware.streams import Array, HardwareOp, Laned, StreamType
 from qcompiler.ir.search import StepSearch
 from qcompiler.ir.types import IntType, Shape
 
 
 @dataclass(frozen=True, eq=False)
-class BitSerialArray(HardwareOp):
+class BitSerialArray(Engine):
     """``pe`` output channels × ``simd`` inputs × ``planes`` weight planes a cycle, bit-serial.
 
     weight (O, I/groups, KH, KW) int64, in the order of the integer graph.
@@ -42,8 +43,15 @@ class BitSerialArray(HardwareOp):
         return [StreamType(self.tensor, self.out_shape, self.acc, self.pe)]
 
     @property
+    def plane_count(self) -> int:
+        return max(len(self.signs), 1)
+
+    def folded(self, pe: int, simd: int, planes: int = 1) -> BitSerialArray:
+        return replace(self, pe=pe, simd=simd, planes=planes)
+
+    @property
     def folds(self) -> int:
-        return -(-max(len(self.signs), 1) // self.planes)
+        return -(-self.plane_count // self.planes)
 
     @property
     def repeat(self) -> int:

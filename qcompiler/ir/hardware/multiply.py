@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from qcompiler.errors import GraphError
-from qcompiler.ir.hardware.streams import Array, HardwareOp, StreamType
+from qcompiler.ir.hardware.engine import Engine
+from qcompiler.ir.hardware.streams import Array, StreamType
 from qcompiler.ir.products import ProductPlan
 from qcompiler.ir.types import IntType, Shape
 
 
 @dataclass(frozen=True, eq=False)
-class MultiplierArray(HardwareOp):
+class MultiplierArray(Engine):
     """``pe`` output channels × ``simd`` inputs a cycle, a multiplier each.
 
     weight (O, I/groups, KH, KW) int64, in the order of the integer graph. ``partial_bits`` is the

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from qcompiler.errors import GraphError
-from qcompiler.ir.hardware.streams import Array, HardwareOp, Order, StreamType
+from qcompiler.ir.hardware.engine import Engine
+from qcompiler.ir.hardware.movement import Window
+from qcompiler.ir.hardware.streams import Array, Order, StreamType
 from qcompiler.ir.products import ProductPlan
 from qcompiler.ir.types import IntType, Shape
 from qcompiler.ir.winograd import Tile, tile
@@ -16,7 +18,7 @@ from qcompiler.ir.winograd_plan import WinogradPlan
 
 
 @dataclass(frozen=True, eq=False)
-class Winograd(HardwareOp):
+class Winograd(Engine):
     """Tiles of ``m`` x ``m`` outputs; ``pe`` output channels × ``simd`` inputs a cycle.
 
     Takes a window stream of t x t windows, t = m + 2, in steps of m, word by word (``order``), of
@@ -63,6 +65,9 @@ class Winograd(HardwareOp):
     def order(self) -> Order:
         """The window stream that it takes."""
         return Order((self.tile.t,) * 2, (self.m,) * 2, (1, 1), self.words, 1)
+
+    def fed_by(self, window: Window) -> Window:
+        return replace(window, lanes=self.simd, groups=self.words)
 
     def plan(self, x: IntType) -> WinogradPlan:
         """Widths and loops for codes of type ``x``.
