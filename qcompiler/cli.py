@@ -148,11 +148,23 @@ def compile(
         str, typer.Option(help="auto, exact (step tables only) or scale (multipliers).")
     ] = "auto",
     top: Annotated[str, typer.Option(help="Name of the top module.")] = "qc_top",
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="`LAYER=ENGINE`, or `ENGINE` for the other layers: bitserial, direct, winograd "
+            "(2x2 outputs), winograd4 or auto. May be given several times."
+        ),
+    ] = None,
+    partial_sums: Annotated[
+        int | None,
+        typer.Option(help="Bits of partial sums in engines of multipliers, such as 16."),
+    ] = None,
     dump_after: Annotated[
         list[str] | None, typer.Option(help="Print the graph after this pass (`all`: every pass).")
     ] = None,
 ) -> None:
     """Compile a quantized network to Verilog, memories, a manifest and a cost table."""
+    from qcompiler.passes.engines import parse_engines
     from qcompiler.report.tables import cost_table, folding_table, summary
     from qcompiler.verbs.compile import PASSES, Target
     from qcompiler.verbs.compile import compile as run
@@ -169,7 +181,16 @@ def compile(
             print(f"# after {name}\n{graph}\n")
 
     with Bars() as bars:
-        goal = Target(target, fps, lut, clock, requant, top)
+        goal = Target(
+            target,
+            fps,
+            lut,
+            clock,
+            requant,
+            top,
+            engines=parse_engines(engine or []),
+            partial_bits=partial_sums,
+        )
         result = run(network, goal, out=output, after=after, progress=bars)
     out.print(folding_table(result))
     out.print(cost_table(result.report))

@@ -105,7 +105,7 @@ def make_design(graph: Graph, top: str) -> Design:
         files.update(rendered.memories)
     core = Core(
         top,
-        f"{len(graph.find(hw.BitSerialArray))} arrays, {len(instances)} modules",
+        f"{len(graph.find(hw.Engine))} arrays, {len(instances)} modules",
         End(wire(graph, Value(source)), graph.type(source)),
         End(wire(graph, result), graph.type(result)),
         wires,

@@ -240,8 +240,28 @@ class _Lowering:
             self._no_flat(name, x)
         if any(step != steps[0] for step in steps):
             raise GraphError(f"the inputs have different steps {steps}", where=name)
-        value = self.out.add(name, integer.Concat(), [x.value for x in inputs])
+        value = self.out.add(name, integer.Concat(), self._of_one_width(name, inputs))
         return self._codes(value, *steps[0], self.graph.type(name).shape)
+
+    def _of_one_width(self, name: str, inputs: list[Carried]) -> list[Value]:
+        """The values, each in a type of the width of their union: lanes of a stream are alike.
+
+        One may need fewer bits than its quantizer allows, if it was on the grid already.
+        """
+        kinds = [self.out.type(x.value).integers for x in inputs]
+        whole = kinds[0]
+        for kind in kinds[1:]:
+            whole = whole.union(kind)
+        values = []
+        for x, kind in zip(inputs, kinds, strict=True):
+            value = x.value
+            if (kind.bits, kind.signed) != (whole.bits, whole.signed):
+                channels = self.out.type(value).shape[0]
+                ones, zeros = np.ones(channels, np.int64), np.zeros(channels, np.int64)
+                widen = integer.ScaleShift(ones, zeros, 0, kind, whole)
+                value = self.out.add(self.out.fresh(f"{name}_widen"), widen, [value])
+            values.append(value)
+        return values
 
     def _flatten(self, name: str, op: nn.Flatten, inputs: list[Carried]) -> Carried:
         return replace(inputs[0], shape=self.graph.type(name).shape)

@@ -37,13 +37,14 @@ def layer_table(result: Quantized) -> Table:
 
 
 def folding_table(result: Compiled) -> Table:
-    """How each array is folded."""
-    table = _table("Folding", "array", "PE", "SIMD", "planes", "live planes", "cycles/frame")
-    for name in result.hardware.find(hw.BitSerialArray):
+    """The engine of each layer and how it is folded."""
+    table = _table("Folding", "layer", "engine", "PE", "SIMD", "planes", "cycles/frame")
+    for name in result.hardware.find(hw.Engine):
         op = result.hardware.op(name)
-        table.add_row(
-            name, str(op.pe), str(op.simd), str(op.planes), str(len(op.signs)), f"{op.rate:,}"
-        )
+        planes = "-"
+        if isinstance(op, hw.BitSerialArray):
+            planes = f"{op.planes} of {len(op.signs)}"
+        table.add_row(name, op.title, str(op.pe), str(op.simd), planes, f"{op.rate:,}")
     return table
 
 

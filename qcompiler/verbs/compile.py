@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,20 @@ from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.store import read_graph, write_graph
 from qcompiler.passes.base import run_passes
+from qcompiler.passes.engines import AUTO, BITSERIAL, Engines, check_engines, engine_of_layers
 from qcompiler.passes.fold import FoldingSpace, bottleneck
 from qcompiler.passes.integerize import Integerize, RequantReport
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
+from qcompiler.passes.winograd import UseWinograd
 from qcompiler.progress import QUIET, Progress
 from qcompiler.resources import RTL
+from qcompiler.verbs.auto_engine import choose_engines
 from qcompiler.verbs.goal import solve
 
 MARKER = "manifest.json"
 FOLD = "fold"
-PASSES = (Integerize.name, *(p.name for p in TO_HARDWARE), FOLD, *(p.name for p in CONNECT))
+_MIDDLE = (UseWinograd.name, *(p.name for p in TO_HARDWARE))
+PASSES = (Integerize.name, *_MIDDLE, FOLD, *(p.name for p in CONNECT))
 """The names that ``after`` is called with, in order."""
 Dump = Callable[[str, Graph], None]
 
@@ -47,6 +51,9 @@ class Target:
         clock_mhz: Clock, MHz; None takes the device's usual one.
         requant: ``auto``, ``exact`` or ``scale``.
         top: Name of the top module.
+        engines: Engine by layer (qcompiler/passes/engines.py); ``default`` is for the others.
+        partial_bits: Width of the partial sums of products in engines of multipliers, such as 16;
+            None adds up in full width.
     """
 
     device: str = "ecp5-85k"
@@ -55,8 +62,13 @@ class Target:
     clock_mhz: float | None = None
     requant: str = "auto"
     top: str = "qc_top"
+    engines: Mapping[str, str] = field(default_factory=dict)
+    partial_bits: int | None = None
 
     def __post_init__(self) -> None:
+        check_engines(self.engines)
+        if self.partial_bits is not None and not 2 <= self.partial_bits <= 48:
+            raise QCompilerError(f"partial sums of {self.partial_bits} bits are outside [2, 48]")
         for name in ("fps", "lut", "clock_mhz"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -135,10 +147,11 @@ def compile(
         )
     progress.begin("compiling", 4)
     integerize = Integerize(target.requant)
-    integer = run_passes(graph, [integerize, *TO_HARDWARE[:-1]], after=after)
+    integer = run_passes(graph, [integerize], after=after)
     progress.advance()
-    lowered = run_passes(integer, TO_HARDWARE[-1:], after=after)
     clock = target.clock_mhz or chip.clock_mhz
+    engines = Engines(_engines(integer, target, chip, clock, progress), target.partial_bits)
+    integer, lowered = _lower(integer, engines, after)
     space = FoldingSpace(lowered, engine_price(chip.family))
     progress.advance()
     solution = solve(space, chip, clock, fps=target.fps, lut=target.lut)
@@ -153,6 +166,32 @@ def compile(
         write_build(result, target, chip, out)
     progress.end()
     return result
+
+
+def _lower(integer: Graph, engines: Engines, after: Dump | None = None) -> tuple[Graph, Graph]:
+    """The integer graph that the hardware must equal, and the hardware graph, unfolded."""
+    integer = run_passes(integer, [engines.first, *TO_HARDWARE[:-1]], after=after)
+    return integer, run_passes(integer, [engines.lowering], after=after)
+
+
+def _engines(
+    integer: Graph, target: Target, chip: Device, clock: float, progress: Progress
+) -> dict[str, str]:
+    """The engine of every layer, ``auto`` decided.
+
+    It is decided at the cycles per frame that are asked for, or that bit-serial arrays would reach.
+    """
+    layers = engine_of_layers(integer, target.engines)
+    undecided = [name for name, engine in layers.items() if engine == AUTO]
+    if not undecided:
+        return layers
+    start = layers | dict.fromkeys(undecided, BITSERIAL)
+    if target.fps is not None:
+        cycles = int(clock * 1e6 / target.fps)
+    else:
+        space = FoldingSpace(_lower(integer, Engines(start))[1], engine_price(chip.family))
+        cycles = bottleneck(solve(space, chip, clock, fps=None, lut=target.lut).graph)[1]
+    return choose_engines(integer, start, undecided, cycles, chip, progress)
 
 
 def write_build(result: Compiled, target: Target, chip: Device, out: Path) -> None:

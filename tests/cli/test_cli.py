@@ -96,7 +96,7 @@ def test_quantize_and_compile(files: Files, tmp_path: Path, capsys: Capture) -> 
         ],
         capsys,
     )
-    rows = [[cell.strip() for cell in line.split("│")] for line in text.splitlines()]
+    rows = [[cell.strip() for cell in line.split("│")][:4] for line in text.splitlines()]
     assert ["conv1", "72", "4", "6"] in rows
     assert ["conv2", "144", "2", "8"] in rows
     assert ["fc", "12", "4", "8"] in rows

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qcompiler.estimate.engines import engine_price
 from qcompiler.estimate.devices import device
+from qcompiler.estimate.engines import engine_price
+from qcompiler.ir.graph import Graph
+from qcompiler.ir.integer import Conv
 from qcompiler.passes.base import run_passes
+from qcompiler.passes.engines import BITSERIAL, DIRECT, WINOGRAD, Engines, can
 from qcompiler.passes.fold import FoldingSpace
 from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import CONNECT, PREPARE, TO_HARDWARE
@@ -32,8 +35,10 @@ def random_build(seed: int, folder: Path) -> RandomNetwork:
     mode = str(rng.choice(["auto", "auto", "exact", "scale"]))
     if max(op.spec.hi - op.spec.lo for op in quantizers(quantized)) > 1023:
         mode = "auto"  # thousands of thresholds a channel: right, but slow to build
-    integer = run_passes(quantized, [Integerize(mode), *TO_HARDWARE[:-1]])
-    lowered = run_passes(integer, TO_HARDWARE[-1:])
+    integer = run_passes(quantized, [Integerize(mode)])
+    engines = random_engines(integer, np.random.default_rng([seed, 3]))
+    integer = run_passes(integer, [engines.first, *TO_HARDWARE[:-1]])
+    lowered = run_passes(integer, [engines.lowering])
     chip = device("ecp5-85k")
     space = FoldingSpace(lowered, engine_price(chip.family))
     top = space.slowest()
@@ -43,6 +48,15 @@ def random_build(seed: int, folder: Path) -> RandomNetwork:
     hardware = run_passes(hardware, CONNECT)
     write_build(Compiled.of(integer, hardware, chip), Target(), chip, folder)
     return network
+
+
+def random_engines(graph: Graph, rng: np.random.Generator) -> Engines:
+    """Half of the layers bit-serial, the others by whatever engine of multipliers can."""
+    layers = {}
+    for name in graph.find(Conv):
+        kinds = [k for k in (DIRECT, *WINOGRAD) if can(graph, name, k)]
+        layers[name] = str(rng.choice([*kinds, *[BITSERIAL] * len(kinds)]))
+    return Engines(layers)
 
 
 def quantizers(graph):  # type: ignore[no-untyped-def]

@@ -12,6 +12,7 @@ from qcompiler.ir import integer, nn
 from qcompiler.ir.graph import Graph
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.integerize import Integerize
+from qcompiler.reference.integer import IntegerReference
 from tests.graphs import nn_graph, text
 
 rng = np.random.default_rng(8)
@@ -135,3 +136,29 @@ def test_unknown_mode() -> None:
     with pytest.raises(QCompilerError, match="requantizer 'best' is unknown") as caught:
         integerized(q(), mode="best")
     assert caught.value.hint == "choose one of auto, exact, scale"
+
+
+def test_the_inputs_of_a_concat_get_one_width() -> None:
+    """A branch that is on its quantizer's grid already may need fewer bits than the other."""
+    graph = Graph("nn")
+    graph.add("x", nn.Input((1, 4, 4)))
+    graph.add("x_q", q(1.0), ["x"])
+    one = nn.QuantSpec.uniform(np.ones(1), -1, 1)
+    for name, weight in (("a", 1.0), ("b", 9.5)):
+        op = nn.Conv(np.full((1, 1, 1, 1), weight), weight_quant=one)
+        if name == "b":
+            spec = nn.QuantSpec.uniform(np.full(1, 9.5), -1, 1)
+            op = nn.Conv(op.weight, weight_quant=spec)
+        graph.add(name, op, ["x_q"])
+        graph.add(f"{name}_q", q(1.0, 0, 255), [name])
+    graph.add("cat", nn.Concat(), ["a_q", "b_q"])
+    graph.add("y", nn.Output(), ["cat"])
+    out = run_passes(graph, [Integerize()])
+    kinds = {str(out.type(v).integers) for v in out.inputs("cat")}
+    assert kinds == {"[0..255]"}
+    assert isinstance(out.op("cat_widen"), integer.ScaleShift)
+    x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    reference = IntegerReference(out)
+    got = reference.decode(reference(reference.encode(x)))
+    np.testing.assert_array_equal(got[0, 0], x[0, 0])
+    np.testing.assert_array_equal(got[0, 1], np.round(x[0, 0] * 9.5))

@@ -42,6 +42,8 @@ class BitSerialArray(Engine):
             raise GraphError(f"{self.pe} PE and {self.simd} SIMD do not divide {self.weight.shape}")
         return [StreamType(self.tensor, self.out_shape, self.acc, self.pe)]
 
+    title = "bitserial"
+
     @property
     def plane_count(self) -> int:
         return max(len(self.signs), 1)

@@ -22,6 +22,11 @@ class Engine(HardwareOp):
     simd: int
 
     @property
+    def title(self) -> str:
+        """Its name for users, as ``--engine`` takes it."""
+        raise NotImplementedError
+
+    @property
     def channels(self) -> tuple[int, int]:
         """(outputs, inputs) of a group: what PE and SIMD divide."""
         out, per_group = self.weight.shape[:2]

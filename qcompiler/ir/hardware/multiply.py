@@ -33,6 +33,8 @@ class MultiplierArray(Engine):
     folds: ClassVar[int] = 1
     """Whole weights are taken at a time; a bit-serial array takes so many folds of planes."""
 
+    title = "direct"
+
     def infer(self, inputs: Sequence[StreamType]) -> Sequence[StreamType]:
         (x,) = inputs
         if x.order is None or x.order.repeat != self.repeat or x.lanes != self.simd:

@@ -37,6 +37,10 @@ class Winograd(Engine):
     simd: int = 1
     partial_bits: int | None = None
 
+    @property
+    def title(self) -> str:
+        return "winograd" if self.m == 2 else f"winograd{self.m}"
+
     def infer(self, inputs: Sequence[StreamType]) -> Sequence[StreamType]:
         (x,) = inputs
         if x.order != self.order or x.lanes != self.simd:

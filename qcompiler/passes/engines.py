@@ -1,0 +1,96 @@
+"""Which engine computes each convolution: what a user may ask for, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from qcompiler.errors import QCompilerError
+from qcompiler.ir import integer
+from qcompiler.ir.graph import Graph
+from qcompiler.passes.base import Pass
+from qcompiler.passes.lower_hardware import LowerHardware
+from qcompiler.passes.winograd import UseWinograd, eligible, too_wide
+
+BITSERIAL, DIRECT, AUTO = "bitserial", "direct", "auto"
+WINOGRAD = {"winograd": 2, "winograd4": 4}
+"""Engines by Winograd, and the outputs of their tiles in one dimension."""
+ENGINES = (BITSERIAL, DIRECT, *WINOGRAD, AUTO)
+DEFAULT = "default"
+"""Stands for all layers that are not named."""
+
+
+def parse_engines(entries: Sequence[str]) -> dict[str, str]:
+    """``layer=engine`` or ``engine``, which is for all layers that no entry names."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        layer, _, engine = entry.rpartition("=")
+        layer = layer or DEFAULT
+        if layer in found:
+            raise QCompilerError(f"an engine for {layer} is given twice", where="--engine")
+        found[layer] = engine
+    check_engines(found)
+    return found
+
+
+def check_engines(wanted: Mapping[str, str]) -> None:
+    for layer, engine in wanted.items():
+        if engine not in ENGINES:
+            raise QCompilerError(
+                f"engine {engine!r} is unknown",
+                where=layer,
+                hint=f"choose one of {', '.join(ENGINES)}, for example --engine conv1=winograd",
+            )
+
+
+def engine_of_layers(graph: Graph, wanted: Mapping[str, str]) -> dict[str, str]:
+    """The engine of every convolution of an integer graph.
+
+    A default engine that cannot compute a layer leaves it to the bit-serial array; an engine that
+    was asked for by name is not replaced, and refused later where it cannot.
+    """
+    layers = graph.find(integer.Conv)
+    if unknown := [n for n in wanted if n not in layers and n != DEFAULT]:
+        raise QCompilerError(
+            f"the network has no layer {', '.join(unknown)}",
+            where="engines",
+            hint=f"its layers are {', '.join(layers)}",
+        )
+    fallback = wanted.get(DEFAULT, BITSERIAL)
+    return {
+        n: wanted.get(n) or (fallback if can(graph, n, fallback) else BITSERIAL) for n in layers
+    }
+
+
+def can(graph: Graph, layer: str, engine: str) -> bool:
+    """Whether an engine can compute a layer."""
+    if engine not in WINOGRAD:
+        return True
+    op = graph.op(layer)
+    if eligible(op) is not None:
+        return False
+    return too_wide(op, WINOGRAD[engine], graph.type(graph.inputs(layer)[0]).integers) is None
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The passes that give each layer its engine.
+
+    Args:
+        layers: Engine by layer, without ``auto``.
+        partial_bits: Width of the partial sums of engines of multipliers; None for none.
+    """
+
+    layers: Mapping[str, str]
+    partial_bits: int | None = None
+
+    @property
+    def first(self) -> Pass:
+        """For the integer graph, before its padding is made explicit."""
+        return UseWinograd({n: WINOGRAD[e] for n, e in self.layers.items() if e in WINOGRAD})
+
+    @property
+    def lowering(self) -> Pass:
+        """To the hardware dialect."""
+        direct = frozenset(n for n, e in self.layers.items() if e == DIRECT)
+        return LowerHardware(direct, self.partial_bits)
