@@ -111,7 +111,7 @@ class Cells:
 
     def put(self, key: str, percent: float, seconds: float) -> None:
         self.found[key] = {"top1": round(percent, 2), "seconds": round(seconds, 1)}
-        console.print(f"{key}: {percent:.2f} % ({seconds:.1f} s)")
+        print(f"{key}: {percent:.2f} % ({seconds:.1f} s)", flush=True)
         self.write()
 
     def write(self) -> None:
@@ -177,12 +177,11 @@ def fill(cells: Cells, net: Net, column: str, draw: int, options: argparse.Names
     for method, key in missing(*SIMPLE):
         began = time.perf_counter()
         graph = simple(net, bits, method, x)
-        cells.put(key, top1(graph, net.test), time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        cells.put(key, top1(graph, net.test), seconds)
     if column == "W8A8":
         for method, key in missing(*THIRD):
-            began = time.perf_counter()
-            percent = onnxruntime_top1(net.model, x, net.test, method.split()[1])
-            cells.put(key, percent, time.perf_counter() - began)
+            cells.put(key, *onnxruntime_top1(net.model, x, net.test, method.split()[1]))
     if not list(missing(*SEARCHED)):
         return
     began = time.perf_counter()

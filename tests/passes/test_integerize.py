@@ -144,10 +144,10 @@ def test_the_inputs_of_a_concat_get_one_width() -> None:
     graph.add("x", nn.Input((1, 4, 4)))
     graph.add("x_q", q(1.0), ["x"])
     one = nn.QuantSpec.uniform(np.ones(1), -1, 1)
-    for name, weight in (("a", 1.0), ("b", 9.3)):
+    for name, weight in (("a", 1.0), ("b", 9.26)):
         op = nn.Conv(np.full((1, 1, 1, 1), weight), weight_quant=one)
         if name == "b":
-            spec = nn.QuantSpec.uniform(np.full(1, 9.3), -1, 1)
+            spec = nn.QuantSpec.uniform(np.full(1, 9.26), -1, 1)
             op = nn.Conv(op.weight, weight_quant=spec)
         graph.add(name, op, ["x_q"])
         graph.add(f"{name}_q", q(1.0, 0, 255), [name])
@@ -161,4 +161,4 @@ def test_the_inputs_of_a_concat_get_one_width() -> None:
     reference = IntegerReference(out)
     got = reference.decode(reference(reference.encode(x)))
     np.testing.assert_array_equal(got[0, 0], x[0, 0])
-    np.testing.assert_array_equal(got[0, 1], np.round(x[0, 0] * 9.3))
+    np.testing.assert_array_equal(got[0, 1], np.round(x[0, 0] * 9.26))
