@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMP := $(VENV)/.stamp
 
-.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq clean
+.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd clean
 
 help:           ## what can be made
 	@grep -hE '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -42,6 +42,9 @@ bench-cifar: $(STAMP)  ## ResNet-8 and ResNet-20 on CIFAR-10: accuracy, RTL, spe
 bench-ptq: $(STAMP)  ## quantization methods on CIFAR-10, 8 to 3 bits: hours; goes on where it stopped
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/ptq.py
+
+bench-winograd: $(STAMP)  ## a 3x3 layer by Winograd and by direct multipliers: Yosys' cells, RTL (20 minutes)
+	$(BIN)/python benchmarks/winograd.py
 
 clean:          ## remove what was made, the environment too
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from qcompiler.ir import hardware as hw
+from qcompiler.ir.geometry import pool_size
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.passes.fold import bottleneck
 
@@ -80,8 +81,11 @@ class SizeFifos:
             graph.reconnect(name, 0, fifo)
 
 
+FRAMES = 2  # what is fetched ahead at the end of a frame belongs to the next one
+
+
 class Demands:
-    """How many pixels of the network input each stream's first k pixels take."""
+    """How many pixels of the network input each stream's first k pixels take, over two frames."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -89,39 +93,53 @@ class Demands:
         self._ahead: dict[Value, Array] = {}
 
     def demand(self, value: Value, ahead: bool) -> Array:
-        """(pixels + 1,) int64: entry k: the network input's pixels behind ``value``'s first k."""
+        """int64, entry k: the network input's pixels behind ``value``'s first k."""
         memo = self._ahead if ahead else self._plain
         if value not in memo:
-            stream = self.graph.type(value)
-            pixels = np.arange(stream.positions + 1)
-            memo[value] = self._trace(value.node, pixels, ahead)
+            count = FRAMES * self.graph.type(value).positions
+            memo[value] = self._trace(value, np.arange(count + 1), ahead)
         return memo[value]
 
-    def _trace(self, name: str, pixels: Array, ahead: bool) -> Array:
-        op = self.graph.op(name)
-        inputs = self.graph.inputs(name)
+    def _trace(self, value: Value, pixels: Array, ahead: bool) -> Array:
+        inputs = self.graph.inputs(value.node)
         if not inputs:
             return pixels
+        if ahead:
+            pixels = np.where(pixels, pixels + self._prefetched(value), 0)
         total = np.zeros_like(pixels)
-        for value in inputs:
-            stream = self.graph.type(value)
-            if isinstance(op, hw.Window | hw.Winograd):
-                need = op.need(pixels, stream, 1 if ahead else 0)
-            else:
-                need = op.need(pixels, stream)
-            total = np.maximum(total, self.demand(value, ahead)[need])
+        for source in inputs:
+            need = self._need(value, source, pixels)
+            demand = self.demand(source, ahead)
+            total = np.maximum(total, demand[np.minimum(need, len(demand) - 1)])
         return total
+
+    def _need(self, value: Value, source: Value, pixels: Array) -> Array:
+        """Pixels of a source before so many of a node, frame after frame."""
+        op, x = self.graph.op(value.node), self.graph.type(source)
+        frame, rest = np.divmod(pixels - 1, self.graph.type(value).positions)
+        return np.where(pixels > 0, frame * x.positions + op.need(rest + 1, x), 0)
+
+    def _prefetched(self, value: Value) -> int:
+        """Positions ahead of its output that a module takes in: a row of windows, or of tiles."""
+        op, y = self.graph.op(value.node), self.graph.type(value)
+        if isinstance(op, hw.Winograd):
+            return op.m * op.out_shape[2]
+        if isinstance(op, hw.Window):
+            rows, _ = pool_size(y.shape[1:], op.kernel, op.stride, dilation=op.dilation)
+            return int(y.positions // rows)
+        return 0
 
     def depths(self, join: str, slack: int) -> list[int]:
         """FIFO depth in beats for each input of a join."""
         inputs = self.graph.inputs(join)
+        frame = self.graph.type(inputs[0]).positions
         depths = []
         for value in inputs:
             need = self.demand(value, False)
             others = [self.demand(v, True) for v in inputs if v != value]
-            source = np.maximum.reduce([need, *others])
-            made = np.searchsorted(need, source[1:], side="right") - 1
-            waiting = int((made - np.arange(len(made))).max())
+            source = np.maximum.reduce([need, *others])[1 : frame + 1]
+            made = np.searchsorted(need, source, side="right") - 1
+            waiting = int((made - np.arange(frame)).max())
             words = self.graph.type(value).words
             depths.append(max(2, (waiting + 1) * words + slack))
         return depths

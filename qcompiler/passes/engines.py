@@ -15,7 +15,8 @@ from qcompiler.passes.winograd import UseWinograd, eligible, too_wide
 BITSERIAL, DIRECT, AUTO = "bitserial", "direct", "auto"
 WINOGRAD = {"winograd": 2, "winograd4": 4}
 """Engines by Winograd, and the outputs of their tiles in one dimension."""
-ENGINES = (BITSERIAL, DIRECT, *WINOGRAD, AUTO)
+KINDS = (BITSERIAL, DIRECT, *WINOGRAD)
+ENGINES = (*KINDS, AUTO)
 DEFAULT = "default"
 """Stands for all layers that are not named."""
 

@@ -8,13 +8,11 @@ from qcompiler.estimate.devices import Device
 from qcompiler.estimate.engines import engine_price
 from qcompiler.ir.graph import Graph
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.engines import BITSERIAL, DIRECT, WINOGRAD, Engines, can
+from qcompiler.passes.engines import BITSERIAL, KINDS, Engines, can
 from qcompiler.passes.fold import FoldingSpace
 from qcompiler.passes.folding import Folding, Worth, cheapest
 from qcompiler.passes.pipeline import TO_HARDWARE
 from qcompiler.progress import QUIET, Progress, tracked
-
-KINDS = (BITSERIAL, DIRECT, *WINOGRAD)
 
 
 def choose_engines(

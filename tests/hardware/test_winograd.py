@@ -47,13 +47,11 @@ def test_demands_are_rows_of_tiles() -> None:
     need = OP.need(np.arange(5 * 7 + 1), X)
     assert need[0] == 0
     assert set(need[1:15]) == {4} and set(need[15:29]) == {8} and set(need[29:]) == {12}
-    ahead = OP.need(np.array([0, 1, 15, 29]), X, 1)
-    assert ahead.tolist() == [0, 8, 12, 12]
     demands = Demands(graph())
     # a window of 4 rows, and two more for each row of tiles; ahead: one row of tiles each for the
-    # unit and for its line buffer
+    # unit and for its line buffer, which at the end of a frame are those of the next
     assert demands.demand(Value("y"), False)[[1, 15, 29]].tolist() == [40, 60, 80]
-    assert demands.demand(Value("y"), True)[[1, 15]].tolist() == [80, 80]
+    assert demands.demand(Value("y"), True)[[1, 15, 29]].tolist() == [80, 120, 140]
 
 
 @pytest.mark.parametrize(

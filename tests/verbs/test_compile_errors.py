@@ -36,6 +36,16 @@ COMPILE: dict[str, tuple[list[str], list[str]]] = {
         ["--top", "qc_fifo"],
         ["the module name qc_fifo is a", "library module"],
     ),
+    "engine": (
+        ["--engine", "conv1=best"],
+        ["conv1: engine 'best' is unknown", "bitserial, direct"],
+    ),
+    "engine of no layer": (
+        ["--engine", "conv9=direct"],
+        ["no layer conv9", "its layers are conv1"],
+    ),
+    "engine twice": (["--engine", "auto", "--engine", "direct"], ["given twice"]),
+    "partial sums": (["--partial-sums", "1"], ["partial sums of 1 bits are outside"]),
     "pass": (["--dump-after", "magic"], ["no pass is called magic", "integerize", "size-fifos"]),
     "option": (["--speed", "9"], ["No such option", "--speed", "compile --help"]),
 }

@@ -173,11 +173,11 @@ class Window(Laned):
         order = Order(self.kernel, self.stride, self.dilation, self.groups, self.repeat)
         return [StreamType(x.tensor, shape, x.elem, x.lanes, order)]
 
-    def need(self, pixels: Array, x: StreamType, ahead: int = 0) -> Array:
-        """Whole rows; ``ahead`` output rows more for a window that prefetches."""
+    def need(self, pixels: Array, x: StreamType) -> Array:
+        """Whole rows."""
         _, h, w = x.shape if self.reshape is None else self.reshape
         _, columns = pool_size((h, w), self.kernel, self.stride, dilation=self.dilation)
-        y = (pixels - 1) // columns + ahead
+        y = (pixels - 1) // columns
         last = y * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1
         return np.where(pixels <= 0, 0, np.minimum(last, h) * w)
 

@@ -107,8 +107,8 @@ class Winograd(Engine):
         tree = (self.simd - 1).bit_length() + (self.partial_bits is not None)
         return self.plan(any_code).latency(5 + tree)
 
-    def need(self, pixels: Array, x: StreamType, ahead: int = 0) -> Array:
-        """Whole rows of tiles; ``ahead`` rows of tiles more while it works on the next one."""
+    def need(self, pixels: Array, x: StreamType) -> Array:
+        """Whole rows of tiles."""
         rows, columns = (self.tile.tiles(n) for n in self.out_shape[1:])
-        last = (pixels - 1) // self.out_shape[2] // self.m + 1 + ahead
+        last = (pixels - 1) // self.out_shape[2] // self.m + 1
         return np.where(pixels <= 0, 0, np.minimum(last, rows) * columns)
