@@ -37,17 +37,19 @@ def residual(lanes: int = 1, channels: int = 1) -> Graph:
 
 # Output row r of the convolution reads padded rows r … r+2, i.e. all of input row r+1, the last of
 # which is row 3. A window fetches whole rows.
-BRANCH = [0, *[8] * 4, *[12] * 4, *[16] * 8]
+FIRST = [*[8] * 4, *[12] * 4, *[16] * 8]
+BRANCH = [0, *FIRST, *(16 + n for n in FIRST)]
 
 
 def test_demands_of_a_residual() -> None:
     demands = Demands(residual())
     np.testing.assert_array_equal(demands.demand(Value("q"), False), BRANCH)
-    np.testing.assert_array_equal(demands.demand(Value("x"), False), np.arange(17))
+    np.testing.assert_array_equal(demands.demand(Value("x"), False), np.arange(33))
     np.testing.assert_array_equal(demands.demand(Value("sum"), False), BRANCH)
-    # one row of prefetch: each row asks for what the next one needs
-    np.testing.assert_array_equal(demands.demand(Value("q"), True), [0, *[12] * 4, *[16] * 12])
-    np.testing.assert_array_equal(demands.demand(Value("x"), True), np.arange(17))
+    # one row of prefetch: each row asks for what the next one needs, the last for the next frame's
+    ahead = [0, *[12] * 4, *[16] * 8, *[24] * 4, *[28] * 4, *[32] * 12]
+    np.testing.assert_array_equal(demands.demand(Value("q"), True), ahead)
+    np.testing.assert_array_equal(demands.demand(Value("x"), True), np.arange(33))
 
 
 def test_depths_of_a_residual() -> None:
