@@ -23,7 +23,7 @@ from winograd_measure import Simulated, Synthesis, Synthesized, simulate
 from qcompiler.errors import GraphError
 from qcompiler.flows.yosys import find_yosys
 
-console = Console(soft_wrap=True, width=150)
+console = Console(soft_wrap=True, width=160)
 
 DIRECT = Engine("direct", 8, 8)
 EQUAL = Engine("Winograd 2x2", 8, 8, m=2)  # as many multipliers

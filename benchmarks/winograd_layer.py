@@ -141,23 +141,29 @@ def frames(form: Format, size: int) -> Array:
         np.where(reach > 0, lo, hi),
     ]
     for variant in TILES.values():
-        for first in (0, 1):
-            up = _peaks(variant, size, first)
+        spread = [divmod(channel % variant.t**2, variant.t) for channel in range(CHANNELS)]
+        for first, places in ((0, spread), (1, spread), (0, [_widest(variant)] * CHANNELS)):
+            up = _peaks(variant, size, first, places)
             found += [np.where(up, hi, lo), np.where(up, lo, hi)]
     return np.stack(found).astype(np.int64)
 
 
-def _peaks(variant: Tile, size: int, first: int) -> Array:
+def _widest(variant: Tile) -> tuple[int, int]:
+    """The position of a tile where the products grow most."""
+    growth = np.abs(variant.data).sum(1) * np.abs(variant.kernel).sum(1)
+    return int(growth.argmax()), int(growth.argmax())
+
+
+def _peaks(variant: Tile, size: int, first: int, places: list[tuple[int, int]]) -> Array:
     """Where codes must be high for the largest V, in every other tile from ``first``.
 
-    Each channel has another of the t x t positions of V at its peak; tiles that are two apart do
-    not overlap, so all of them reach it at once.
+    Each channel has V at its peak in a place of its own; tiles that are two apart do not overlap,
+    so all of them reach it at once.
     """
     t, m, cover = variant.t, variant.m, variant.cover(size)
     b = np.array(variant.data)
     up = np.zeros((CHANNELS, cover, cover), bool)
-    for channel in range(CHANNELS):
-        i, j = divmod(channel % t**2, t)
+    for channel, (i, j) in enumerate(places):
         high = np.outer(b[i], b[j]) > 0
         for y in range(first * m, cover - t + 1, 2 * m):
             for x in range(first * m, cover - t + 1, 2 * m):

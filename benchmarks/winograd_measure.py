@@ -43,7 +43,7 @@ class Simulated:
     """What the simulations of one layer showed.
 
     Args:
-        mismatches: Wrong beats, protocol faults and hangs, over all runs.
+        mismatches: Wrong beats, protocol faults and hangs: the first of each stream and run.
         frames: Frames of one run.
         cycles: Cycles from frame to frame without stalls.
         rate: What the engine says they are.

@@ -10,6 +10,8 @@ from winograd_measure import MEMORIES, TRANSFORMS
 
 Row = dict[str, Any]
 
+STYLE: dict[str, Any] = {"title_justify": "left", "show_edge": False}
+
 
 def cost(rows: list[Row], family: str, size: int) -> Table:
     """What each layer takes and does."""
@@ -31,29 +33,29 @@ def cost(rows: list[Row], family: str, size: int) -> Table:
 
 def transforms(rows: list[Row], family: str) -> Table:
     """Where the cells are, and the share of what direct products do without."""
-    title = f"{family}: what the transforms cost: LUT by part, shares of all LUT and FF, BRAM"
-    parts = ("line buffer", "products", *TRANSFORMS, *MEMORIES)
-    shares = [
-        f"{what} {kind} %" for what in ("transf.", "replay, raster") for kind in ("LUT", "FF")
-    ]
-    table = _table(title, *parts, *shares, "ROM BRAM", "other BRAM")
+    groups = (("line buffer",), ("products",), *((part,) for part in TRANSFORMS), MEMORIES)
+    shares = [f"{what} {kind} %" for what in ("transf.", "memories") for kind in ("LUT", "FF")]
+    title = f"{family}: what the transforms (passes, turns) cost, and the memories (replay, raster)"
+    table = Table(title=title, **STYLE)
+    table.add_column("LUT by part, shares of layer", no_wrap=True)
+    for head in (*map(", ".join, groups), *shares, "ROM BRAM", "other BRAM"):
+        table.add_column(head, justify="right")
     for row in _measured(rows):
         cells, found = row[family], row[family]["parts"]
-        winograd = row["engine"].startswith("Winograd")
-        share = [
-            f"{100 * sum(found[p][kind] for p in group if p in found) / cells[kind]:.0f}"
-            for group in (TRANSFORMS, MEMORIES)
-            for kind in ("lut", "ff")
-            if winograd
-        ]
-        rom = found["products"]["bram"]
-        table.add_row(
-            *_name(row),
-            *(f"{found[part]['lut']:,}" if part in found else "-" for part in parts),
-            *(share or ["-"] * 4),
-            str(rom),
-            str(cells["bram"] - rom),
-        )
+
+        def count(kind: str, group: Iterable[str], found: Row = found) -> int:
+            return sum(found[part][kind] for part in group if part in found)
+
+        share = ["-"] * 4
+        if MEMORIES[0] in found:
+            share = [
+                f"{100 * count(kind, group) / cells[kind]:.0f}"
+                for group in (TRANSFORMS, MEMORIES)
+                for kind in ("lut", "ff")
+            ]
+        rom = count("bram", ["products"])
+        lut = [f"{n:,}" if (n := count("lut", group)) else "-" for group in groups]
+        table.add_row(" ".join(_name(row)), *lut, *share, str(rom), str(cells["bram"] - rom))
     return table
 
 
@@ -76,7 +78,7 @@ def ratios(rows: list[Row], family: str) -> Table:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", show_edge=False)
+    table = Table(title=title, **STYLE)
     for column in ("format", "engine", "PE×SIMD"):
         table.add_column(column, justify="left", no_wrap=True)
     for column in columns:
