@@ -155,6 +155,14 @@ class Tile:
 
     def ranges(self, w: Array, x: IntType) -> Ranges:
         """The ranges of a layer with the real kernels ``w`` (O, I, 3, 3) on codes ``x``."""
+        key = self.m, id(w), x.lo, x.hi
+        if key not in _KNOWN:
+            while len(_KNOWN) >= MOST_KNOWN:
+                _KNOWN.pop(next(iter(_KNOWN)))
+            _KNOWN[key] = w, self._ranges(w, x)
+        return _KNOWN[key][1]
+
+    def _ranges(self, w: Array, x: IntType) -> Ranges:
         u = self.weights(w)
         low, high = self._data_ends(x)
         products = _union(
@@ -173,6 +181,12 @@ class Tile:
         return Ranges(
             self.data_range(x), IntType(int(u.min()), int(u.max())), products, rows, sums, result
         )
+
+
+_KNOWN: dict[tuple[int, int, int, int], tuple[Array, Ranges]] = {}
+"""Ranges by tile, kernels and codes: each folding of a layer asks for the same. A kernel that is
+held here keeps its id."""
+MOST_KNOWN = 256
 
 
 def _ends(coefficients: Array, x: IntType, axes: tuple[int, ...]) -> tuple[Array, Array]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from qcompiler.errors import QCompilerError
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.products import products_within
+from qcompiler.ir.types import IntType
+from qcompiler.ir.winograd import tile
 from qcompiler.passes.base import Pass
 from qcompiler.passes.lower_hardware import LowerHardware
 from qcompiler.passes.winograd import UseWinograd, eligible, too_wide
@@ -44,7 +47,9 @@ def check_engines(wanted: Mapping[str, str]) -> None:
             )
 
 
-def engine_of_layers(graph: Graph, wanted: Mapping[str, str]) -> dict[str, str]:
+def engine_of_layers(
+    graph: Graph, wanted: Mapping[str, str], partial_bits: int | None = None
+) -> dict[str, str]:
     """The engine of every convolution of an integer graph.
 
     A default engine that cannot compute a layer leaves it to the bit-serial array; an engine that
@@ -58,19 +63,23 @@ def engine_of_layers(graph: Graph, wanted: Mapping[str, str]) -> dict[str, str]:
             hint=f"its layers are {', '.join(layers)}",
         )
     fallback = wanted.get(DEFAULT, BITSERIAL)
-    return {
-        n: wanted.get(n) or (fallback if can(graph, n, fallback) else BITSERIAL) for n in layers
-    }
+    able = [n for n in layers if fallback == AUTO or can(graph, n, fallback, partial_bits)]
+    return {n: wanted.get(n) or (fallback if n in able else BITSERIAL) for n in layers}
 
 
-def can(graph: Graph, layer: str, engine: str) -> bool:
-    """Whether an engine can compute a layer."""
-    if engine not in WINOGRAD:
+def can(graph: Graph, layer: str, engine: str, partial_bits: int | None = None) -> bool:
+    """Whether an engine can compute a layer, with partial sums of so many bits if any."""
+    op, x = graph.op(layer), graph.type(graph.inputs(layer)[0]).integers
+    if engine == BITSERIAL:
         return True
-    op = graph.op(layer)
-    if eligible(op) is not None:
+    if engine == DIRECT:
+        kernel = IntType(int(op.weight.min()), int(op.weight.max()))
+        return partial_bits is None or products_within(partial_bits, x, kernel) > 0
+    m = WINOGRAD[engine]
+    if eligible(op) is not None or too_wide(op, m, x) is not None:
         return False
-    return too_wide(op, WINOGRAD[engine], graph.type(graph.inputs(layer)[0]).integers) is None
+    ranges = tile(m).ranges(op.weight, x)
+    return partial_bits is None or products_within(partial_bits, ranges.data, ranges.kernel) > 0
 
 
 @dataclass(frozen=True)

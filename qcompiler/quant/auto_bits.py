@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.optimize import Bounds, LinearConstraint, milp
+from torch import Tensor
 
 from qcompiler.errors import QCompilerError
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.progress import QUIET, Progress, tracked
+from qcompiler.quant.config import QuantConfig
 from qcompiler.quant.ranges import weight_spec
 from qcompiler.reference.nn import run_nn
 
 Array = np.ndarray[Any, Any]
 
 WIDTHS = tuple(range(2, 9))
-BUDGETS = ("size", "cycles")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def measure(graph: Graph, samples: Array, progress: Progress = QUIET) -> list[Se
     """Quantize each layer of a float nn graph alone, at each width, and look at the output."""
     x = torch.from_numpy(samples)
     wanted = run_nn(graph, x)
+    _check_finite(graph, x, wanted)
     scale = float(wanted.double().var(correction=0)) or 1.0
     layers = [n for n in graph if isinstance(graph.op(n), nn.Conv | nn.Linear)]
     found = []
@@ -58,7 +61,22 @@ def measure(graph: Graph, samples: Array, progress: Progress = QUIET) -> list[Se
     return found
 
 
-def allocate(found: list[Sensitivity], budget: float, kind: str = "size") -> dict[str, int]:
+def _check_finite(graph: Graph, x: Tensor, output: Tensor) -> None:
+    if torch.isfinite(output).all():
+        return
+    values = run_nn(graph, x, keep=list(graph))
+    bad = next((n for n, value in values.items() if not torch.isfinite(value).all()), "output")
+    raise QCompilerError(
+        "the float network gives NaN or infinity on the calibration set", where=bad
+    )
+
+
+def allocate(
+    found: list[Sensitivity],
+    budget: float,
+    kind: str = "size",
+    pinned: Mapping[str, int] | None = None,
+) -> dict[str, int]:
     """The widths of least total loss within the budget: an exact multiple-choice knapsack.
 
     Losses of single layers are taken to add up (as in HAWQ-V3, Yao et al., arXiv 2011.10680,
@@ -67,34 +85,41 @@ def allocate(found: list[Sensitivity], budget: float, kind: str = "size") -> dic
     Args:
         budget: Average bits of a weight (``size``), or of a product (``cycles``: what a bit-serial
             array spends on a frame).
-        kind: One of BUDGETS.
+        kind: ``size`` or ``cycles``.
+        pinned: Widths that are given; the others share what they leave.
 
     Raises:
-        QCompilerError: The budget is below the least width, or the kind unknown.
+        QCompilerError: The budget cannot be met, or the kind is unknown.
     """
-    if kind not in BUDGETS:
-        raise QCompilerError(
-            f"budget {kind!r} is unknown", hint=f"choose one of {', '.join(BUDGETS)}"
-        )
-    if not WIDTHS[0] <= budget <= 8:
-        raise QCompilerError(
-            f"a budget of {budget:g} bits is outside [{WIDTHS[0]}, 8]",
-            hint="it is the average over all weights (or products); try --budget 4.0",
-        )
+    QuantConfig(budget=budget, budget_kind=kind)  # refuses what makes no sense
+    pinned = pinned or {}
+    for name, bits in pinned.items():
+        if bits not in WIDTHS:
+            raise QCompilerError(
+                f"{bits} bits are outside {WIDTHS[0]} to {WIDTHS[-1]}, the widths of a budget",
+                where=name,
+            )
     size = np.array([s.weights if kind == "size" else s.products for s in found], np.float64)
     widths = np.array(WIDTHS, np.float64)
     # Losses may rise a hair with the width by chance; a wider layer is never the worse choice.
     loss = np.array([np.maximum.accumulate(s.loss[::-1])[::-1] for s in found])
+    # In units of what the same width everywhere loses, or the solver's tolerances are too coarse.
+    loss = loss / (loss[:, int(budget) - WIDTHS[0]].sum() or 1.0)
     layers, options = loss.shape
+    allowed = [pinned.get(s.layer, bits) == bits for s in found for bits in WIDTHS]
     once = np.kron(np.eye(layers), np.ones(options))
     cost = np.kron(size / size.sum(), widths)
     solved = milp(
         loss.ravel(),
         constraints=[LinearConstraint(once, 1, 1), LinearConstraint(cost[None], 0, budget + 1e-9)],
         integrality=np.ones(layers * options),
-        bounds=Bounds(0, 1),
+        bounds=Bounds(0, np.array(allowed, np.float64)),
+        options={"mip_rel_gap": 0.0},
     )
     if solved.x is None:
-        raise QCompilerError(f"no widths were found within {budget:g} bits: {solved.message}")
+        raise QCompilerError(
+            f"no widths are within {budget:g} bits on average: {solved.message}",
+            hint="raise --budget, or give fewer layers a width of their own",
+        )
     picks = solved.x.reshape(layers, options).argmax(axis=1)
     return {s.layer: WIDTHS[int(k)] for s, k in zip(found, picks, strict=True)}

@@ -16,6 +16,7 @@ from qcompiler.errors import QCompilerError
 MIN_BITS, MAX_BITS = 1, 8
 METHODS = ("easyquant", "max-abs", "percentile", "kl", "mse", "reconstruct")
 CORRECTIONS = ("none", "bias", "batch-norm")
+BUDGETS = ("size", "cycles")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,13 @@ class QuantConfig:
         for what in ("samples", "candidates", "iterations"):
             if getattr(self, what) < 1:
                 raise QCompilerError(f"{what}: {getattr(self, what)} is less than 1")
+        if self.budget is not None:
+            _one_of(self.budget_kind, BUDGETS, "budget")
+            if not 2 <= self.budget <= MAX_BITS:
+                raise QCompilerError(
+                    f"a budget of {self.budget:g} bits is outside [2, {MAX_BITS}]",
+                    hint="it is the average over all weights (or products); try --budget 4.0",
+                )
         if self.seconds is not None and not 0 < self.seconds < float("inf"):
             raise QCompilerError(f"time budget: {self.seconds} s is no positive time")
 

@@ -39,7 +39,7 @@ def _ways(graph: Graph, name: str, moves: tuple[str, ...], source: str) -> list[
     for user, _ in graph.users(name):
         op = graph.op(user)
         if isinstance(op, nn.Concat):
-            continue  # its codes are judged by whoever shares them
+            continue  # several quantizers' codes together: see lone_layer
         if isinstance(op, MOVES):
             found += _ways(graph, user, (*moves, user), source)
         elif isinstance(op, nn.Conv | nn.Linear | nn.AvgPool):
@@ -48,6 +48,12 @@ def _ways(graph: Graph, name: str, moves: tuple[str, ...], source: str) -> list[
         else:
             found.append(Consumer((), None, (), source))
     return found
+
+
+def lone_layer(graph: Graph, name: str) -> Consumer:
+    """A layer by itself, judged by what comes out behind it."""
+    tail = _tail(graph, name)
+    return Consumer((), name, tail, (name, *tail)[-1])
 
 
 def _tail(graph: Graph, name: str) -> tuple[str, ...]:

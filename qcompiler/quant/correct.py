@@ -20,6 +20,7 @@ from qcompiler.ir.graph import Graph
 from qcompiler.progress import QUIET, Progress, tracked
 from qcompiler.quant.walk import Walk
 from qcompiler.reference.nn import run_nn
+from qcompiler.reference.quantizer import codes, values
 
 Array = np.ndarray[Any, Any]
 MOST_GAIN = 1.5  # a spread that differs by more than this is left alone: the channel hardly moves
@@ -60,14 +61,10 @@ class Correct:
         gain = np.divide(std, std_q, out=np.ones_like(std), where=std_q > 0)
         gain = np.where((gain < MOST_GAIN) & (gain > 1 / MOST_GAIN), gain, 1.0)
         spec = op.weight_quant
-        wider = nn.QuantSpec(
-            np.broadcast_to(spec.step_in, gain.shape).copy(),
-            spec.step_out * gain,
-            spec.offset * gain,
-            spec.lo,
-            spec.hi,
-        )
-        return replace(op, weight_quant=wider, bias=mean + gain * (bias - mean_q))
+        wider = nn.QuantSpec.uniform(spec.step_out * gain, spec.lo, spec.hi, spec.offset * gain)
+        # Weights of the same codes on the new steps: an offset would move where they round.
+        weight = values(wider, codes(spec, op.weight))
+        return replace(op, weight=weight, weight_quant=wider, bias=mean + gain * (bias - mean_q))
 
 
 def _statistics(y: Tensor) -> tuple[Array, Array]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.progress import QUIET, Progress
-from qcompiler.quant.consumers import Consumer, consumers, run_consumer, tied
+from qcompiler.quant.consumers import Consumer, consumers, lone_layer, run_consumer, tied
 from qcompiler.quant.walk import Walk
 from qcompiler.reference.nn import Weights, run_nn
 from qcompiler.reference.quantizer import fake_quantize
@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 
 SPAN = (0.5, 2.0)  # of the starting scale; the paper's alpha and beta
 GAIN = 1e-5  # an alternation that raises the cosine by less is the last
-CLEAR = 1e-7  # float32 cosines closer than this are a tie
+CLEAR = 1e-7  # cosines of float32 outputs closer than this are a tie
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,14 @@ class EasyQuant:
 
     def run(self, graph: Graph) -> Graph:
         walk = Walk(graph, torch.from_numpy(self.samples))
-        sites = [n for n in graph.find(nn.Quantizer)]
-        ways = {n: consumers(graph, n) for n in sites}
+        ways = {n: consumers(graph, n) for n in graph.find(nn.Quantizer)}
+        ways |= {n: [lone_layer(graph, n)] for n in self._left_over(graph, ways)}
+        steps = [n for n in graph if n in ways]
         ends = sorted({way.end for every in ways.values() for way in every})
         targets = run_nn(self.floating, torch.from_numpy(self.samples), keep=ends)
         pace = Pace(self.seconds, sum(1 + len(w) for w in ways.values()), self.candidates)
-        self.progress.begin("easyquant: searching scales", len(sites))
-        for node in sites:
+        self.progress.begin("easyquant: searching scales", len(steps))
+        for node in steps:
             search = _Search(graph, node, ways[node], walk.until(node), targets)
             count = pace.next(1 + len(ways[node]))
             before = search.score()
@@ -87,6 +88,12 @@ class EasyQuant:
             self.progress.advance()
         self.progress.end()
         return graph
+
+    @staticmethod
+    def _left_over(graph: Graph, ways: dict[str, list[Consumer]]) -> list[str]:
+        """Layers that no single quantizer feeds, such as those behind a concat."""
+        seen = {way.sum for every in ways.values() for way in every}
+        return [n for n in graph if _weighted(graph.op(n)) and n not in seen]
 
 
 @dataclass
@@ -123,7 +130,7 @@ def _trials(count: int, again: bool) -> Array:
 
 
 class _Search:
-    """The scales of one quantizer and of the weights behind it."""
+    """The scales of one quantizer and of the weights behind it, or of one layer's weights alone."""
 
     def __init__(
         self,
@@ -136,7 +143,10 @@ class _Search:
         self.graph, self.node, self.ways, self.x = graph, node, ways, x
         self.targets = targets
         self.weights = Weights(torch.float32)
-        self.fixed = tied(graph, node) or not ways
+        spec = graph.op(node).spec if isinstance(graph.op(node), nn.Quantizer) else None
+        signs = spec is not None and spec.hi - spec.lo == 1 and bool(np.any(spec.offset))
+        # A cosine does not see the scale of -s and +s.
+        self.fixed = spec is None or signs or tied(graph, node) or not ways
         self.layers = tuple(w.sum for w in ways if w.sum and _weighted(graph.op(w.sum)))
 
     def alternate(self, count: int, rounds: int) -> None:
@@ -156,12 +166,17 @@ class _Search:
         """Mean cosine over the consumers."""
         if not self.ways:
             return 1.0
-        x = fake_quantize(spec or self.graph.op(self.node).spec, self.x)
+        x = self._codes(spec)
         found = [
             cosine(run_consumer(self.graph, way, self.weights, x), self.targets[way.end])
             for way in self.ways
         ]
         return float(np.mean(found))
+
+    def _codes(self, spec: nn.QuantSpec | None = None) -> Tensor:
+        """What the consumers read."""
+        op = self.graph.op(self.node)
+        return fake_quantize(spec or op.spec, self.x) if isinstance(op, nn.Quantizer) else self.x
 
     def _activations(self, trials: Array) -> None:
         start = self.graph.op(self.node).spec
@@ -177,7 +192,7 @@ class _Search:
         assert way.sum is not None
         op, whole = self.graph.op(way.sum), self.score()
         start: nn.QuantSpec = op.weight_quant
-        x = fake_quantize(self.graph.op(self.node).spec, self.x)
+        x = self._codes()
         weight, target = torch.from_numpy(op.weight).float(), self.targets[way.end]
 
         def scores(spec: nn.QuantSpec) -> Tensor:
@@ -187,8 +202,9 @@ class _Search:
         best, factor = scores(start), np.ones(len(weight))
         for trial in trials:
             found = scores(scaled(start, trial))
-            factor = np.where((found > best + CLEAR).numpy(), trial, factor)
-            best = torch.maximum(best, found)
+            better = found > best + CLEAR
+            factor = np.where(better.numpy(), trial, factor)
+            best = torch.where(better, found, best)
         self.graph.replace(way.sum, replace(op, weight_quant=scaled(start, factor)))
         if self.score() < whole:  # better channel by channel, worse as one output
             self.graph.replace(way.sum, op)
@@ -218,6 +234,6 @@ def channel_cosine(got: Tensor, wanted: Tensor) -> Tensor:
 
 def _cosines(a: Tensor, b: Tensor) -> Tensor:
     """Along the last axis."""
-    aa, bb, ab = (a * a).sum(-1), (b * b).sum(-1), (a * b).sum(-1)
-    cosines = ab / (aa * bb).sqrt().clamp_min(1e-30)
+    aa, bb, ab = (v.sum(-1, dtype=torch.float64) for v in (a * a, b * b, a * b))
+    cosines = ab / (aa.sqrt() * bb.sqrt()).clamp_min(1e-300)
     return torch.where((aa == 0) & (bb == 0), 1.0, cosines)

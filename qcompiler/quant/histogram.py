@@ -71,6 +71,11 @@ class Histogram:
         places = np.minimum((magnitude / self.width).astype(np.int64), BINS - 1)
         self.counts += np.bincount(places, minlength=BINS)
 
+    def mean(self) -> float:
+        """Of the nonzero magnitudes."""
+        centres = (np.arange(BINS) + 0.5) * self.width
+        return float(self.counts @ centres / max(self.counts.sum(), 1)) or self.span.largest
+
     def percentile(self, percent: float) -> float:
         """The upper edge of the bin that holds this percentile of the nonzero magnitudes."""
         total = np.cumsum(self.counts)

@@ -11,6 +11,8 @@ from qcompiler.quant.histogram import Histogram, Range
 
 Array = np.ndarray[Any, Any]
 
+TINY = 2.0**-20  # of the layer's least magnitude: what one-bit weights of zero become
+
 
 def calibrated(histogram: Histogram, bits: int, method: str, percentile: float) -> Range:
     """What of a tensor's range the codes should reach, by a method other than ``max-abs``.
@@ -23,6 +25,8 @@ def calibrated(histogram: Histogram, bits: int, method: str, percentile: float) 
     """
     span = histogram.span
     signed = span.lo < 0
+    if signed and bits == 1:  # the codes stand for -s and +s, best at the mean magnitude
+        return Range(-histogram.mean(), histogram.mean())
     top_code = max(2 ** (bits - 1) - 1, 1) if signed else 2**bits - 1
     if method == "percentile":
         return span.clipped(histogram.percentile(percentile))
@@ -51,18 +55,35 @@ def weight_spec(weight: Array, bits: int, method: str, percentile: float) -> Qua
 
     ``percentile`` and ``mse`` clip; every other method starts from the largest magnitude, as
     TensorRT and EasyQuant do. One bit means ±mean|w| per channel (Rastegari et al. 2016, XNOR-Net,
-    eq. 6), written as codes 0 and 1 with an offset. A channel of zeros gets step 1.
+    eq. 6), written as codes 0 and 1 with an offset. A channel of zeros gets a small step; with one
+    bit, which has no zero, its weights become TINY.
     """
     flat = np.abs(weight.reshape(len(weight), -1).astype(np.float64))
     if bits == 1:
-        mean = flat.mean(axis=1)
-        mean = np.where(mean > 0, mean, 1.0)
+        mean = _no_zeros(flat.mean(axis=1), TINY)
         return QuantSpec.uniform(2 * mean, 0, 1, offset=-mean)
     q = 2 ** (bits - 1) - 1
-    top = np.percentile(flat, percentile, axis=1) if method == "percentile" else flat.max(axis=1)
-    if method == "mse":
+    top = flat.max(axis=1)
+    if method == "percentile":
+        top = _percentiles(flat, percentile)
+    elif method == "mse":
         top = top * _least_squares_clip(flat, top, q)
-    return QuantSpec.uniform(np.where(top / q > 0, top / q, 1.0), -q, q)
+    return QuantSpec.uniform(_no_zeros(top / q, 1.0), -q, q)
+
+
+def _no_zeros(steps: Array, share: float) -> Array:
+    """Steps of channels of zeros become ``share`` of the least of the others, or 1.
+
+    A large one would be the multiplier that all requantizers of the layer have to share bits with.
+    """
+    live = steps > 0
+    return np.where(live, steps, share * (steps[live].min() if live.any() else 1.0))
+
+
+def _percentiles(flat: Array, percentile: float) -> Array:
+    """Of each row's nonzero magnitudes; 0 for a row of zeros."""
+    found = [np.percentile(row[row > 0], percentile) if row.any() else 0.0 for row in flat]
+    return np.array(found)
 
 
 def _least_squares_clip(flat: Array, top: Array, q: int) -> Array:

@@ -97,17 +97,25 @@ class _BlockFit:
         kept = {n: self.graph.op(n) for n in (*self.weights, *self.quantizers)}
         with torch.enable_grad():
             self._train()
+        if not self._finite():
+            return Fit(self.block.end, before, before)
         for name, weight in self.weights.items():
             self.graph.replace(name, weight.settled())
         for name, quantizer in self.quantizers.items():
             self.graph.replace(name, nn.Quantizer(quantizer.settled()))
         self.fixed = Weights(torch.float32)
         after = self._hard_error()
-        if after > before:
+        if not after < before:
             for name, op in kept.items():
                 self.graph.replace(name, op)
             after = before
         return Fit(self.block.end, before, after)
+
+    def _finite(self) -> bool:
+        """Whether the fit has not diverged."""
+        learned = [w.v for w in self.weights.values()]
+        learned += [q.log_step for q in self.quantizers.values()]
+        return all(bool(torch.isfinite(v).all()) for v in learned)
 
     def _train(self) -> None:
         steps = [q.log_step for q in self.quantizers.values() if q.learns]

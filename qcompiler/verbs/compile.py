@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.store import read_graph, write_graph
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.engines import AUTO, BITSERIAL, Engines, check_engines, engine_of_layers
+from qcompiler.passes.engines import check_engines
 from qcompiler.passes.fold import FoldingSpace, bottleneck
 from qcompiler.passes.integerize import Integerize, RequantReport
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.passes.winograd import UseWinograd
 from qcompiler.progress import QUIET, Progress
 from qcompiler.resources import RTL
-from qcompiler.verbs.auto_engine import choose_engines
+from qcompiler.verbs.auto_engine import Aim, decide_engines, lower
 from qcompiler.verbs.goal import solve
 
 MARKER = "manifest.json"
@@ -150,8 +150,9 @@ def compile(
     integer = run_passes(graph, [integerize], after=after)
     progress.advance()
     clock = target.clock_mhz or chip.clock_mhz
-    engines = Engines(_engines(integer, target, chip, clock, progress), target.partial_bits)
-    integer, lowered = _lower(integer, engines, after)
+    aim = Aim(chip, clock, target.fps, target.lut, target.partial_bits)
+    engines = decide_engines(integer, target.engines, aim, progress)
+    integer, lowered = lower(integer, engines, after)
     space = FoldingSpace(lowered, engine_price(chip.family))
     progress.advance()
     solution = solve(space, chip, clock, fps=target.fps, lut=target.lut)
@@ -168,41 +169,17 @@ def compile(
     return result
 
 
-def _lower(integer: Graph, engines: Engines, after: Dump | None = None) -> tuple[Graph, Graph]:
-    """The integer graph that the hardware must equal, and the hardware graph, unfolded."""
-    integer = run_passes(integer, [engines.first, *TO_HARDWARE[:-1]], after=after)
-    return integer, run_passes(integer, [engines.lowering], after=after)
-
-
-def _engines(
-    integer: Graph, target: Target, chip: Device, clock: float, progress: Progress
-) -> dict[str, str]:
-    """The engine of every layer, ``auto`` decided.
-
-    It is decided at the cycles per frame that are asked for, or that bit-serial arrays would reach.
-    """
-    layers = engine_of_layers(integer, target.engines)
-    undecided = [name for name, engine in layers.items() if engine == AUTO]
-    if not undecided:
-        return layers
-    start = layers | dict.fromkeys(undecided, BITSERIAL)
-    if target.fps is not None:
-        cycles = int(clock * 1e6 / target.fps)
-    else:
-        space = FoldingSpace(_lower(integer, Engines(start))[1], engine_price(chip.family))
-        cycles = bottleneck(solve(space, chip, clock, fps=None, lut=target.lut).graph)[1]
-    return choose_engines(integer, start, undecided, cycles, chip, progress)
-
-
 def write_build(result: Compiled, target: Target, chip: Device, out: Path) -> None:
     """Write the build folder, whole or not at all."""
     design = make_design(result.hardware, target.top)
-    name, cycles = bottleneck(result.hardware)
+    graph, (name, cycles) = result.hardware, bottleneck(result.hardware)
     manifest: dict[str, Any] = {
         "format": 1,
         "generator": f"qcompiler {__version__}",
         "top": target.top,
-        "target": asdict(target) | {"clock_mhz": result.clock_mhz},
+        "target": asdict(replace(target, engines=dict(target.engines)))
+        | {"clock_mhz": result.clock_mhz},
+        "engines": {n: graph.op(n).title for n in graph.find(hw.Engine)},
         "family": chip.family,
         "cycles_per_frame": cycles,
         "slowest": name,

@@ -24,7 +24,7 @@ from qcompiler.progress import QUIET, Progress, tracked
 from qcompiler.quant.auto_bits import allocate, measure
 from qcompiler.quant.config import LayerBits, QuantConfig
 from qcompiler.quant.easyquant import EasyQuant, Step
-from qcompiler.quant.health import check_samples, dead_note, zero_weights
+from qcompiler.quant.health import check_float, check_samples, dead_note, zero_weights
 from qcompiler.quant.insert import InsertQuantizers, Observer
 from qcompiler.quant.methods import method_passes
 from qcompiler.reference.integer import IntegerReference
@@ -96,7 +96,8 @@ def quantize(
     graph = _import(model, samples, example)
     shape = graph.op(graph.only(nn.Input)).shape
     samples = check_inputs(samples, shape, where)
-    check_samples(samples, config.method, where)
+    check_samples(samples, config, where)
+    check_float(graph)
 
     floating = run_passes(graph, PREPARE)
     config = _with_budget(config, floating, samples, progress)
@@ -133,8 +134,9 @@ def _with_budget(
     if config.budget is None:
         return config
     found = measure(floating, samples[: config.samples], progress)
-    widths = allocate(found, config.budget, config.budget_kind)
     layers = dict(config.layers)
+    pinned = {n: entry.weights for n, entry in layers.items() if entry.weights is not None}
+    widths = allocate(found, config.budget, config.budget_kind, pinned)
     for name, bits in widths.items():
         layers[name] = replace(layers.get(name, LayerBits()), weights=bits)
     return replace(config, layers=layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -25,10 +26,11 @@ def random_layers(seed: int, layers: int) -> list[Sensitivity]:
     ]
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-7])
 @pytest.mark.parametrize("kind", ["size", "cycles"])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_best_of_all_choices(seed: int, kind: str) -> None:
-    found = random_layers(seed, 4)
+def test_the_best_of_all_choices(seed: int, kind: str, scale: float) -> None:
+    found = [replace(s, loss=tuple(scale * v for v in s.loss)) for s in random_layers(seed, 4)]
     size = np.array([s.weights if kind == "size" else s.products for s in found])
     budget = 3.5 + seed / 2
 
@@ -68,3 +70,15 @@ def test_a_budget_out_of_range(budget: float) -> None:
 def test_an_unknown_kind() -> None:
     with pytest.raises(QCompilerError, match="unknown"):
         allocate(random_layers(0, 2), 4.0, "area")
+
+
+def test_given_widths_stay_and_the_others_share_the_rest() -> None:
+    found = random_layers(1, 3)
+    widths = allocate(found, 4.0, pinned={"l1": 8})
+    size = np.array([s.weights for s in found])
+    assert widths["l1"] == 8
+    assert size @ np.array(list(widths.values())) / size.sum() <= 4.0
+    with pytest.raises(QCompilerError, match="no widths are within"):
+        allocate(found, 2.0, pinned={"l1": 8})
+    with pytest.raises(QCompilerError, match="1 bits are outside 2 to 8"):
+        allocate(found, 4.0, pinned={"l0": 1})

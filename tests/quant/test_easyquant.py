@@ -85,10 +85,12 @@ def test_it_sees_the_relu_and_the_branches() -> None:
 def test_cosines_by_hand() -> None:
     a = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[1.0, 1.0], [2.0, 0.0]]])
     b = torch.tensor([[[2.0, 0.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 3.0]]])
-    torch.testing.assert_close(channel_cosine(a, b), torch.tensor([(1 + 0.5**0.5) / 2, 0.5]))
+    torch.testing.assert_close(
+        channel_cosine(a, b), torch.tensor([(1 + 0.5**0.5) / 2, 0.5]).double()
+    )
     assert cosine(a, a) == 1.0 and cosine(a, -a) == -1.0
     rows = torch.tensor([[1.0, 2.0], [2.0, -4.0]])
-    torch.testing.assert_close(channel_cosine(rows, rows.abs()), torch.tensor([1.0, -0.6]))
+    torch.testing.assert_close(channel_cosine(rows, rows.abs()), torch.tensor([1.0, -0.6]).double())
 
 
 def test_tied_codes_keep_their_common_step() -> None:
@@ -98,10 +100,13 @@ def test_tied_codes_keep_their_common_step() -> None:
     for name in "ab":
         graph.add(name, nn.Conv(rng.normal(0, 1, (2, 2, 3, 3))), ["x"])
     graph.add("cat", nn.Concat(), ["a", "b"])
-    graph.add("c", nn.Conv(rng.normal(0, 1, (2, 4, 1, 1))), ["cat"])
+    graph.add("c", nn.Conv(rng.normal(0, 1, (2, 4, 3, 3))), ["cat"])
     graph.add("y", nn.Output(), ["c"])
     x = rng.normal(0, 1, (9, 2, 6, 6)).astype(np.float32)
-    after = run_passes(start(graph, x, 3, 3), [EasyQuant(graph, x, candidates=10)])
+    before, search = start(graph, x, 3, 3), EasyQuant(graph, x, candidates=40)
+    after = run_passes(before, [search])
+    (lone,) = [step for step in search.steps if step.node == "c"]
+    assert lone.layers == ("c",) and lone.after > lone.before, "weights behind it are searched too"
     assert after.op("a_q").spec.step_in == after.op("b_q").spec.step_in
 
 
@@ -119,3 +124,20 @@ def test_time_budget() -> None:
     after = quantized(floating, X, search)
     assert [step.candidates for step in search.steps][1:] == [0] * (len(search.steps) - 1)
     assert after.find(nn.Quantizer)
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1.0, 1e12])
+def test_cosines_at_any_scale(scale: float) -> None:
+    rng = np.random.default_rng(8)
+    a, b = (torch.from_numpy(rng.normal(0, 1, (3, 50))).float() for _ in range(2))
+    assert cosine(a * scale, b * scale) == pytest.approx(cosine(a, b), abs=1e-6)
+
+
+def test_signs_keep_their_scale_which_a_cosine_does_not_see() -> None:
+    floating = network()
+    before = start(floating, X, 4, 1, residual_bits=1)
+    after = run_passes(before, [EasyQuant(floating, X, candidates=12)])
+    signs = [n for n in before.find(nn.Quantizer) if before.op(n).spec.offset.any()]
+    assert signs
+    for name in signs:
+        assert before.op(name).spec.step_in == after.op(name).spec.step_in

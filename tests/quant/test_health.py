@@ -77,3 +77,46 @@ def test_a_healthy_network_has_no_notes() -> None:
     result = quantize(network(), X, QuantConfig(method="max-abs"))
     assert result.notes == [] and result.searched == []
     assert not any(np.all(result.graph.op(n).weight == 0) for n in result.graph.find(nn.Conv))
+
+
+def test_an_outstanding_channel_of_zeros_costs_the_others_nothing() -> None:
+    """Its step must not be the one that all requantizers of the layer share bits with."""
+    plain, pruned = network(), network()
+    small = plain.op("c2").weight * 1e-4
+    for graph in (plain, pruned):
+        graph.replace("c2", replace(graph.op("c2"), weight=small.copy()))
+    weight = small.copy()
+    weight[3] = 0
+    pruned.replace("c2", replace(pruned.op("c2"), weight=weight, bias=np.zeros(6)))
+    plain.replace("c2", replace(plain.op("c2"), bias=np.zeros(6)))
+    config = QuantConfig(8, 8, method="max-abs")
+    one, two = (quantize(g, X, config) for g in (plain, pruned))
+    assert two.signal_to_noise_db > one.signal_to_noise_db - 3
+    assert two.notes[0] == "c2: 1 of its output channels have no weights"
+
+
+def test_one_bit_weights_of_zero_become_next_to_nothing() -> None:
+    graph = crippled(weight=np.zeros((6, 6, 3, 3)))
+    spec = quantize(graph, X, QuantConfig(1, 8, method="max-abs")).graph.op("c2").weight_quant
+    assert (np.abs(spec.offset) < 1e-5).all()
+
+
+def test_a_quantized_network_is_not_quantized_again() -> None:
+    once = quantize(network(), X, QuantConfig(method="max-abs")).graph
+    with pytest.raises(QCompilerError, match="quantized already"):
+        quantize(once, X)
+
+
+@pytest.mark.parametrize(
+    "config", [QuantConfig(method="max-abs", correct="bias"), QuantConfig(budget=4.0)]
+)
+def test_corrections_and_budgets_need_samples_too(config: QuantConfig) -> None:
+    with pytest.raises(QCompilerError, match=r"7 sample.*too few for"):
+        quantize(network(), X[:7], replace(config, method="max-abs"))
+
+
+def test_nan_is_named_with_a_budget_too() -> None:
+    graph = crippled(bias=np.full(6, np.nan))
+    with pytest.raises(QCompilerError, match="NaN or infinity") as caught:
+        quantize(graph, X, QuantConfig(budget=4.0))
+    assert caught.value.where == "c2"

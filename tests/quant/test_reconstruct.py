@@ -121,3 +121,14 @@ def test_a_corrected_network_is_still_exact_in_integers(what: str) -> None:
     reference = IntegerReference(run_passes(graph, [Integerize("exact")]))
     wanted = run_nn(graph, torch.from_numpy(X), dtype=torch.float64)
     np.testing.assert_allclose(reference.decode(reference(reference.encode(X))), wanted, atol=1e-9)
+
+
+def test_a_corrected_one_bit_weight_keeps_its_sign() -> None:
+    floating = network()
+    before = start(floating, X, 1, 8)
+    after = run_passes(before, [Correct(floating, X, "batch-norm")])
+    for name in ("c1", "c2", "c3", "fc"):
+        one, two = before.op(name), after.op(name)
+        np.testing.assert_array_equal(
+            codes(one.weight_quant, one.weight), codes(two.weight_quant, two.weight)
+        )

@@ -87,9 +87,8 @@ class Winograd(Engine):
         Raises:
             GraphError: Transformed operands too wide for a multiplier, or for the partial sum.
         """
-        u = self.tile.weights(self.weight)
-        kinds = plan.data, IntType(int(u.min()), int(u.max()))
-        return ProductPlan.build(*kinds, self.simd, self.words, self.partial_bits)
+        kernel = self.tile.ranges(self.weight, plan.x).kernel
+        return ProductPlan.build(plan.data, kernel, self.simd, self.words, self.partial_bits)
 
     @property
     def rate(self) -> int:
