@@ -15,7 +15,7 @@ from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
 from qcompiler.passes.folding import Folding, Worth, cheapest
 from qcompiler.passes.pipeline import TO_HARDWARE
 from qcompiler.progress import QUIET, Progress, tracked
-from qcompiler.verbs.goal import solve
+from qcompiler.verbs.goal import DEFAULT_SHARE, solve
 
 ROUNDS = 6  # in which engines for a budget are chosen anew for half of the cycles
 
@@ -29,6 +29,12 @@ class Aim:
     fps: float | None = None
     lut: int | None = None
     partial_bits: int | None = None
+
+    @property
+    def worth(self) -> Worth:
+        """A block RAM and a multiplier are worth the LUTs that there are for each."""
+        luts = self.lut or self.chip.luts * (1.0 if self.fps is not None else DEFAULT_SHARE)
+        return Worth(luts / max(self.chip.brams, 1), luts / max(self.chip.dsps, 1))
 
 
 def lower(
@@ -57,14 +63,14 @@ def decide_engines(
     if not undecided:
         return Engines(layers, aim.partial_bits)
 
-    def decide(cycles: int) -> dict[str, str]:
-        return choose_engines(graph, start, undecided, cycles, aim.chip, aim.partial_bits, progress)
-
+    fronts = engine_fronts(graph, start, undecided, aim, progress)
     if aim.fps is not None:
-        return Engines(decide(int(aim.clock * 1e6 / aim.fps)), aim.partial_bits)
+        cycles = int(aim.clock * 1e6 / aim.fps)
+        return Engines(start | cheapest_engines(fronts, cycles, aim.worth), aim.partial_bits)
     best, reached = start, _cycles(graph, start, aim)
     for _ in range(ROUNDS):
-        tried = decide(ANY if reached == ANY else reached // 2)
+        wanted_cycles = ANY if reached == ANY else reached // 2
+        tried = start | cheapest_engines(fronts, wanted_cycles, aim.worth)
         cycles = _cycles(graph, tried, aim)
         if cycles >= reached:
             break
@@ -83,37 +89,42 @@ def _cycles(graph: Graph, layers: dict[str, str], aim: Aim) -> int:
         return ANY
 
 
-def choose_engines(
-    graph: Graph,
-    fixed: dict[str, str],
-    layers: Sequence[str],
-    cycles: int,
-    chip: Device,
-    partial_bits: int | None = None,
-    progress: Progress = QUIET,
-) -> dict[str, str]:
-    """Engine of every layer: those in ``fixed``, and for ``layers`` the cheapest in ``cycles``.
+Fronts = dict[str, dict[str, list[Folding]]]
+"""For each layer and each engine that can compute it, the foldings worth having."""
 
-    A block RAM and a multiplier are worth the LUTs that the device has for each. Where no engine
-    reaches the cycles, the fastest is taken.
+
+def engine_fronts(
+    graph: Graph,
+    start: dict[str, str],
+    layers: Sequence[str],
+    aim: Aim,
+    progress: Progress = QUIET,
+) -> Fronts:
+    """The foldings of each of the layers with every engine.
 
     Args:
         graph: Integer graph, padding not yet explicit.
+        start: An engine for every layer of the graph.
     """
-    worth = Worth(chip.luts / max(chip.brams, 1), chip.luts / max(chip.dsps, 1))
-    best: dict[str, tuple[tuple[bool, float], str]] = {}
+    fronts: Fronts = {name: {} for name in layers}
     for kind in tracked(KINDS, "comparing engines", len(KINDS), progress):
-        able = [n for n in layers if can(graph, n, kind, partial_bits)]
+        able = [n for n in layers if can(graph, n, kind, aim.partial_bits)]
         if not able:
             continue
-        trial = {**dict.fromkeys(fixed, BITSERIAL), **dict.fromkeys(able, kind)}
-        engines = Engines(trial, partial_bits)
-        space = FoldingSpace(lower(graph, engines)[1], engine_price(chip.family)).weighing(worth)
+        trial = {**dict.fromkeys(start, BITSERIAL), **dict.fromkeys(able, kind)}
+        lowered = lower(graph, Engines(trial, aim.partial_bits))[1]
+        space = FoldingSpace(lowered, engine_price(aim.chip.family)).weighing(aim.worth)
         for name in able:
-            rank = _rank(space.engines[name], cycles, worth)
-            if name not in best or rank < best[name][0]:
-                best[name] = (rank, kind)
-    return {**fixed, **{name: kind for name, (_, kind) in best.items()}}
+            fronts[name][kind] = space.engines[name]
+    return fronts
+
+
+def cheapest_engines(fronts: Fronts, cycles: int, worth: Worth) -> dict[str, str]:
+    """For each layer the cheapest engine in so many cycles; if none is in time, the fastest."""
+    return {
+        name: min(kinds, key=lambda kind: (_rank(kinds[kind], cycles, worth), KINDS.index(kind)))
+        for name, kinds in fronts.items()
+    }
 
 
 def _rank(front: list[Folding], cycles: int, worth: Worth) -> tuple[bool, float]:

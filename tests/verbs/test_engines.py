@@ -22,7 +22,7 @@ from qcompiler.passes.folding import Worth, cheapest
 from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import TO_HARDWARE
 from qcompiler.quant.config import LayerBits, QuantConfig
-from qcompiler.verbs.auto_engine import choose_engines
+from qcompiler.verbs.auto_engine import Aim, cheapest_engines, engine_fronts
 from qcompiler.verbs.compile import Target, compile
 from qcompiler.verbs.quantize import quantize
 from qcompiler.verbs.verify import lopsided, verify
@@ -97,8 +97,9 @@ def test_auto_takes_the_cheapest_of_each_layer(network: Graph, name: str, cycles
     chip, graph = device(name), run_passes(network, [Integerize()])
     layers = ["a", "b", "c", "d", "fc"]
     start = dict.fromkeys(layers, "bitserial")
-    chosen = choose_engines(graph, start, layers, cycles, chip)
+    aim = Aim(chip, 100.0, fps=1.0)
     worth = Worth(chip.luts / chip.brams, chip.luts / chip.dsps)
+    chosen = cheapest_engines(engine_fronts(graph, start, layers, aim), cycles, worth)
     for layer in layers:
         prices = {}
         for kind in KINDS:
