@@ -100,3 +100,34 @@ def test_a_wrong_weight_is_named_with_its_place(
     assert re.search(r"frame 0, pixel \(\d, \d\), channel 0: hardware -?\d+, reference -?\d+", text)
     waves = Path(text.rsplit("waves: ", 1)[1].strip())
     assert waves.read_text().startswith("$version")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        (".m_axis_tlast(m_axis_tlast)", ".m_axis_tlast(), .unused(1'b0)", None),
+        ("sink[11]}}", "1'b0}}", "first difference at m_axis (tensor "),
+    ],
+)
+def test_the_port_is_compared_too(
+    right: str,
+    wrong: str,
+    words: str | None,
+    compiled: Compiled,
+    samples: np.ndarray[Any, Any],
+    tmp_path: Path,
+) -> None:
+    """The top pads each lane to whole bytes: its sign bits and its tlast are compared as well."""
+    folder = build(compiled, tmp_path / "build")
+    top = folder / "residual.v"
+    text = top.read_text()
+    assert right in text
+    if words is None:
+        wrong = ".m_axis_tlast(last)"
+        text = text.replace("endmodule", "    assign m_axis_tlast = last && 1'b0;\nendmodule", 1)
+        text = text.replace("    wire ", "    wire last;\n    wire ", 1)
+        words = "the values agree but tlast is missing"
+    top.write_text(text.replace(right, wrong, 1))
+    with pytest.raises(VerificationError) as error:
+        verify(folder, samples[:2])
+    assert words in str(error.value)
