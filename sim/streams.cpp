@@ -95,6 +95,7 @@ struct Stream {
     Words beats;  // of the file, `words` for each, {tlast, tdata} cut in two
     std::vector<bool> lasts;
     Window window;
+    std::string capture_path;
     std::FILE* capture = nullptr;
 
     uint64_t accepted = 0, blocked = 0, frame = 0;
@@ -255,7 +256,10 @@ Stream parse(char* line) {
     if (s.bounded) s.total = std::stoull(fields[3]);
     s.stored = std::stoull(fields[4]);
     if (s.stored) s.load(fields[5].c_str());
-    if (fields[6] != "-") s.capture = open_file(fields[6].c_str(), "w");
+    if (fields[6] != "-") {
+        s.capture_path = fields[6];
+        s.capture = open_file(fields[6].c_str(), "w");
+    }
     s.windowed = fields.size() == 18;
     if (s.windowed) {
         Window& w = s.window;
@@ -292,7 +296,13 @@ void qc_reset() {
     }
 }
 
+// Once after the reset in mid-run: what was captured before it does not count.
 void qc_restarted(long long cycle) {
+    for (Stream& s : streams) {
+        if (!s.capture) continue;
+        std::fclose(s.capture);
+        s.capture = open_file(s.capture_path.c_str(), "w");
+    }
     std::fprintf(report, "{\"event\":\"reset\",\"cycle\":%lld}\n", cycle);
 }
 

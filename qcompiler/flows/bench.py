@@ -169,6 +169,8 @@ class Bench:
             capture: Outputs and probes whose beats the result is to hold.
         """
         self._check_names(inputs, expected)
+        if reset_cycles < 1:
+            raise ValueError(f"a reset takes at least one cycle, not {reset_cycles}")
         runs = self.simulation.folder / "runs"
         runs.mkdir(exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=runs, prefix=f"seed{seed}-"))

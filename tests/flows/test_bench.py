@@ -158,6 +158,21 @@ def test_beats_can_be_collected(slice_with: Build, beats: Beats) -> None:
     assert result.captured["m_axis"] == beats
 
 
+def test_a_capture_starts_over_with_the_reset(slice_with: Build, beats: Beats) -> None:
+    options = {"capture": ["m_axis"], "reset_at": 70}
+    result = slice_with(0).run({"s_axis": beats}, {"m_axis": beats}, **options)  # type: ignore[arg-type]
+    assert result.ok and result.captured["m_axis"] == beats
+
+
+def test_a_reset_long_after_the_last_beat_is_no_hang(slice_with: Build, beats: Beats) -> None:
+    assert run(slice_with(0), beats, reset_at=1500).ok
+
+
+def test_a_reset_takes_a_cycle(slice_with: Build, beats: Beats) -> None:
+    with pytest.raises(ValueError, match="at least one cycle"):
+        run(slice_with(0), beats, reset_cycles=0)
+
+
 def test_one_seed_one_run(slice_with: Build, beats: Beats) -> None:
     cycles = [run(slice_with(0), beats, sink_stall=0.5, seed=s).cycles for s in (1, 1, 2)]
     assert cycles[0] == cycles[1] != cycles[2]
