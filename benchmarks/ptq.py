@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import record
 import torch
+from cifar import accuracy
 from ptq_onnxruntime import onnxruntime_top1
 from rich.console import Console
 from rich.table import Table
@@ -83,13 +84,7 @@ class Net:
 
 def top1(graph: Graph, test: Split) -> float:
     """Percent, of the integer graph."""
-    reference = IntegerReference(run_passes(graph, [Integerize()]))
-    right = 0
-    for start in range(0, len(test), 250):
-        images = test.images[start : start + 250].numpy()
-        logits = reference.decode(reference(reference.encode(images)))
-        right += int((logits.argmax(1) == test.labels[start : start + 250].numpy()).sum())
-    return 100 * right / len(test)
+    return 100 * accuracy(IntegerReference(run_passes(graph, [Integerize()])), test)
 
 
 def simple(net: Net, bits: tuple[int, int], method: str, x: Array) -> Graph:

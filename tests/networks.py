@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.passes.remove_dead import RemoveDead
 from qcompiler.quant.config import LayerBits, QuantConfig
-from qcompiler.reference.nn import run_nn
+from qcompiler.verbs.quantize import observer as observer
 
 
 class RandomNetwork:
@@ -196,15 +194,3 @@ class RandomNetwork:
         shape = self.graph.op("x").shape
         x = self.rng.normal(0, 1, (count, *shape)).astype(np.float32)
         return np.abs(x) if self._chance(0.3) else x
-
-
-def observer(samples: np.ndarray[Any, Any]) -> Any:
-    """What InsertQuantizers calls, over ``samples``."""
-
-    def observe(graph: Graph, nodes: Iterable[str]) -> Iterator[tuple[str, Any]]:
-        wanted = list(nodes)
-        kept = run_nn(graph, torch.from_numpy(samples), keep=wanted)
-        for node in wanted:
-            yield node, kept[node].numpy()
-
-    return observe

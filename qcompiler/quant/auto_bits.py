@@ -16,6 +16,7 @@ from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.progress import QUIET, Progress, tracked
 from qcompiler.quant.config import QuantConfig
+from qcompiler.quant.histogram import not_finite
 from qcompiler.quant.ranges import weight_spec
 from qcompiler.reference.nn import run_nn
 
@@ -66,9 +67,7 @@ def _check_finite(graph: Graph, x: Tensor, output: Tensor) -> None:
         return
     values = run_nn(graph, x, keep=list(graph))
     bad = next((n for n, value in values.items() if not torch.isfinite(value).all()), "output")
-    raise QCompilerError(
-        "the float network gives NaN or infinity on the calibration set", where=bad
-    )
+    raise not_finite(bad)
 
 
 def allocate(

@@ -34,6 +34,13 @@ class Range:
         return max(-self.lo, self.hi)
 
 
+def not_finite(node: str) -> QCompilerError:
+    """The error for a node whose values are not all finite."""
+    return QCompilerError(
+        "the float network gives NaN or infinity on the calibration set", where=node
+    )
+
+
 @dataclass
 class Extremes:
     """Range of a tensor that comes in pieces; refuses what is not finite."""
@@ -43,9 +50,7 @@ class Extremes:
 
     def add(self, values: Array) -> None:
         if not np.isfinite(values).all():
-            raise QCompilerError(
-                "the float network gives NaN or infinity on the calibration set", where=self.node
-            )
+            raise not_finite(self.node)
         self.span = self.span.union(Range(float(values.min()), float(values.max())))
 
 

@@ -15,7 +15,7 @@ from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
 from qcompiler.passes.folding import Folding, Worth, cheapest
 from qcompiler.passes.pipeline import TO_HARDWARE
 from qcompiler.progress import QUIET, Progress, tracked
-from qcompiler.verbs.goal import DEFAULT_SHARE, solve
+from qcompiler.verbs.goal import room_for, solve, worth
 
 ROUNDS = 6  # in which engines for a budget are chosen anew for half of the cycles
 
@@ -32,9 +32,8 @@ class Aim:
 
     @property
     def worth(self) -> Worth:
-        """A block RAM and a multiplier are worth the LUTs that there are for each."""
-        luts = self.lut or self.chip.luts * (1.0 if self.fps is not None else DEFAULT_SHARE)
-        return Worth(luts / max(self.chip.brams, 1), luts / max(self.chip.dsps, 1))
+        """What block RAMs and multipliers are worth, as for the folding that follows."""
+        return worth(self.chip, room_for(self.chip, self.fps, self.lut))
 
 
 def lower(
@@ -119,17 +118,17 @@ def engine_fronts(
     return fronts
 
 
-def cheapest_engines(fronts: Fronts, cycles: int, worth: Worth) -> dict[str, str]:
+def cheapest_engines(fronts: Fronts, cycles: int, prices: Worth) -> dict[str, str]:
     """For each layer the cheapest engine in so many cycles; if none is in time, the fastest."""
     return {
-        name: min(kinds, key=lambda kind: (_rank(kinds[kind], cycles, worth), KINDS.index(kind)))
+        name: min(kinds, key=lambda kind: (_rank(kinds[kind], cycles, prices), KINDS.index(kind)))
         for name, kinds in fronts.items()
     }
 
 
-def _rank(front: list[Folding], cycles: int, worth: Worth) -> tuple[bool, float]:
+def _rank(front: list[Folding], cycles: int, prices: Worth) -> tuple[bool, float]:
     """Late engines after those in time; by price, or by cycles if late."""
     pick = cheapest(front, cycles)
     if pick is None:
         return True, float(front[-1].cycles)
-    return False, pick.price(worth)
+    return False, pick.price(prices)

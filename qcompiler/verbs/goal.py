@@ -47,6 +47,16 @@ class Solution:
         return "to make it fit: " + ", or ".join(ways)
 
 
+def room_for(chip: Device, fps: float | None, lut: int | None) -> int:
+    """LUTs that may be used: all for a frame rate, else the budget, else half of the device."""
+    return chip.luts if fps is not None else lut or int(chip.luts * DEFAULT_SHARE)
+
+
+def worth(chip: Device, luts: float) -> Worth:
+    """A block RAM and a multiplier are worth the LUTs that there are for each."""
+    return Worth(luts / max(chip.brams, 1), luts / max(chip.dsps, 1))
+
+
 @dataclass(frozen=True)
 class Room:
     """What a folding may take: LUTs, and all block RAMs of the device.
@@ -79,12 +89,9 @@ class Room:
         return None
 
     def weighted(self, factor: float) -> FoldingSpace:
-        """All foldings, a block RAM at ``factor`` times the LUTs that there are for each.
-
-        A multiplier is always worth the LUTs that there are for each.
-        """
-        block, multiplier = (self.luts / max(n, 1) for n in (self.chip.brams, self.chip.dsps))
-        return self.space.weighing(Worth(factor * block, multiplier))
+        """All foldings, a block RAM at ``factor`` times what it is usually worth."""
+        usual = worth(self.chip, self.luts)
+        return self.space.weighing(Worth(factor * usual.block, usual.multiplier))
 
     def cost(self, graph: Graph) -> Cost:
         """What a folded graph takes with its forks and FIFOs."""
@@ -123,9 +130,8 @@ def solve(
             device's block RAMs. A folding for a rate that takes more than the device has is no
             error.
     """
-    if fps is not None:
-        return _for_rate(Room(space, chip, chip.luts), fps, clock)
-    return _for_budget(Room(space, chip, lut or int(chip.luts * DEFAULT_SHARE)))
+    room = Room(space, chip, room_for(chip, fps, lut))
+    return _for_budget(room) if fps is None else _for_rate(room, fps, clock)
 
 
 def _for_rate(room: Room, fps: float, clock: float) -> Solution:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from qcompiler.ir.hardware.streams import Array, HardwareOp
 from qcompiler.ir.types import Shape
 
 
-class Engine(HardwareOp):
+class Engine(HardwareOp, ABC):
     """Base of arrays of ``pe`` output channels × ``simd`` inputs, fed by a window.
 
     Subclasses have the fields ``weight`` (O, I/groups, KH, KW), ``out_shape``, ``pe`` and ``simd``.
@@ -22,9 +23,9 @@ class Engine(HardwareOp):
     simd: int
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """Its name for users, as ``--engine`` takes it."""
-        raise NotImplementedError
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -38,9 +39,9 @@ class Engine(HardwareOp):
         return 1
 
     @property
+    @abstractmethod
     def rate(self) -> int:
         """Cycles per frame of the products alone."""
-        raise NotImplementedError
 
     def folded(self, pe: int, simd: int, planes: int = 1) -> Self:
         """The same engine in another folding."""
