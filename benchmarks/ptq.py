@@ -38,9 +38,9 @@ from qcompiler.quant.config import QuantConfig
 from qcompiler.quant.correct import Correct
 from qcompiler.quant.easyquant import EasyQuant
 from qcompiler.quant.insert import InsertQuantizers
+from qcompiler.quant.observe import observer
 from qcompiler.quant.reconstruct import Reconstruct
 from qcompiler.reference.integer import IntegerReference
-from qcompiler.verbs.quantize import observer
 
 console = Console(soft_wrap=True, width=160)
 Array = np.ndarray[Any, Any]
@@ -95,17 +95,20 @@ def simple(net: Net, bits: tuple[int, int], method: str, x: Array) -> Graph:
 class Cells:
     """Figures by "network/column/method/draw", kept on disk."""
 
-    def __init__(self, settings: dict[str, Any], fresh: bool) -> None:
-        self.settings, self.machine = settings, record.machine()
+    def __init__(self, settings: dict[str, Any], fresh: bool, alone: bool) -> None:
+        self.settings, self.machine, self.alone = settings, record.machine(), alone
         self.path = record.RESULTS / "ptq.json"
-        self.found: dict[str, dict[str, float]] = {}
+        self.found: dict[str, dict[str, Any]] = {}
         if self.path.is_file() and not fresh:
             kept = json.loads(self.path.read_text())
             if kept["settings"] == settings:
                 self.found = kept["cells"]
 
     def put(self, key: str, percent: float, seconds: float) -> None:
-        self.found[key] = {"top1": round(percent, 2), "seconds": round(seconds, 1)}
+        cell = {"top1": round(percent, 2), "seconds": round(seconds, 1)}
+        if self.alone:
+            cell["timed_alone"] = True
+        self.found[key] = cell
         print(f"{key}: {percent:.2f} % ({seconds:.1f} s)", flush=True)
         self.write()
 
@@ -115,20 +118,27 @@ class Cells:
         document["cells"] = self.found
         self.path.write_text(json.dumps(document, indent=1) + "\n")
 
-    def values(self, network: str, column: str, method: str, what: str = "top1") -> list[float]:
-        prefix = f"{network}/{column}/{method}/"
-        return [cell[what] for key, cell in self.found.items() if key.startswith(prefix)]
+    def values(self, network: str, column: str, method: str) -> list[float]:
+        """Top-1 of each draw."""
+        return [cell["top1"] for cell in self._cells(f"{network}/{column}/{method}/")]
+
+    def seconds(self, network: str, method: str) -> list[float]:
+        """Of the quantizations that had the machine for themselves."""
+        cells = [cell for c in COLUMNS for cell in self._cells(f"{network}/{c}/{method}/")]
+        return [cell["seconds"] for cell in cells if cell.get("timed_alone")]
+
+    def _cells(self, prefix: str) -> list[dict[str, Any]]:
+        return [cell for key, cell in self.found.items() if key.startswith(prefix)]
 
     def table(self) -> list[dict[str, str]]:
         rows = []
         for network in ("resnet20", "resnet8"):
             for method in METHODS:
                 cells = {c: self._cell(network, c, method) for c in COLUMNS}
-                times = [s for c in COLUMNS for s in self.values(network, c, method, "seconds")]
-                if times:
-                    time_text = f"{statistics.median(times):.1f}"
-                    row = {"network": network, "method": method, **cells, "seconds": time_text}
-                    rows.append(row)
+                times = self.seconds(network, method)
+                text = f"{statistics.median(times):.1f}" if times else "-"
+                if set(cells.values()) != {"-"}:
+                    rows.append({"network": network, "method": method, **cells, "seconds": text})
         return rows
 
     def _cell(self, network: str, column: str, method: str) -> str:
@@ -153,8 +163,7 @@ class Cells:
         for name, (column, method) in wanted.items():
             if found := self.values("resnet20", column, method):
                 bars[name] = round(statistics.mean(found), 2)
-        times = [s for c in COLUMNS for s in self.values("resnet20", c, "easyquant", "seconds")]
-        if times:
+        if times := self.seconds("resnet20", "easyquant"):
             bars["easyquant_seconds"] = round(statistics.median(times), 1)
         return bars
 
@@ -205,13 +214,16 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=64, help="images in each")
     parser.add_argument("--images", type=int, default=10000, help="test images")
     parser.add_argument("--iterations", type=int, default=300, help="of reconstruct, a block")
+    parser.add_argument("--shared", action="store_true", help="one thread, times not counted")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs found")
     options = parser.parse_args()
     if not record.DATA.is_dir():
         print(f"{record.DATA} is missing: this benchmark needs the checkpoints and CIFAR-10 images")
         return 2
     settings = {k: getattr(options, k) for k in ("samples", "images", "iterations")}
-    cells = Cells(settings, options.fresh)
+    if options.shared:
+        torch.set_num_threads(1)
+    cells = Cells(settings, options.fresh, alone=not options.shared)
     for draw in range(options.draws):  # every column once, then again: the mean gets better
         for name in options.networks:
             net = Net.load(name, options.images)

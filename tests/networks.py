@@ -10,7 +10,7 @@ from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.passes.remove_dead import RemoveDead
 from qcompiler.quant.config import LayerBits, QuantConfig
-from qcompiler.verbs.quantize import observer as observer
+from qcompiler.quant.observe import observer as observer
 
 
 class RandomNetwork:

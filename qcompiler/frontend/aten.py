@@ -210,3 +210,26 @@ def add(call: Call) -> Bound:
         if not isinstance(item, Bound):
             raise Refusal(f"adds the number {item}", "put it into a layer's bias")
     return call.emit(nn.Add(), call.value("self"), call.value("other"))
+
+
+@converts(
+    "fake_quantize_per_tensor_affine.default",
+    "fake_quantize_per_tensor_affine.tensor_qparams",
+)
+def fake_quantize(call: Call) -> Bound:
+    """A per-tensor quantizer that training left behind."""
+    step, zero = (_number(call, name) for name in ("scale", "zero_point"))
+    lo, hi = int(call["quant_min"]), int(call["quant_max"])
+    if not (math.isfinite(step) and step > 0):
+        raise Refusal(f"has a scale of {step}", "a positive number was expected")
+    spec = nn.QuantSpec.uniform(step, lo, hi, -zero * step)
+    return call.emit(nn.Quantizer(spec), call.value("self"))
+
+
+def _number(call: Call, name: str) -> float:
+    item = call[name]
+    if isinstance(item, Const):
+        return float(item.tensor)
+    if isinstance(item, Bound):
+        raise Refusal(f"has a computed {name}", "freeze quantizers before export")
+    return float(item)

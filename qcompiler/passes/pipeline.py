@@ -16,6 +16,11 @@ PREPARE: list[Pass] = [
     FoldBatchNorm(),  # before weights are quantized, so that their ranges are the folded ones
 ]
 
+KEEP_WEIGHTS: list[Pass] = [
+    RemoveDead(),
+    MergePadding(),  # batch norm stays behind weights that have their codes already
+]
+
 TO_HARDWARE: list[Pass] = [
     ExplicitPadding(),  # first: a padded 1x1 convolution must not be split
     SplitStridedPointwise(),

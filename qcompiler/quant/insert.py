@@ -42,6 +42,8 @@ def find_sites(graph: Graph, config: QuantConfig) -> list[Site]:
             sites.append(Site(name, name, config.input_bits))
         elif isinstance(op, SUMS) or (isinstance(op, ELEMENTWISE) and not _in_chain(graph, name)):
             end = _chain_end(graph, name)
+            if all(isinstance(graph.op(user), nn.Quantizer) for user, _ in graph.users(end)):
+                continue  # trained
             sites.append(Site(end, name, _width(graph, end, name, config)))
     return sites
 
@@ -112,6 +114,8 @@ class InsertQuantizers:
             graph.insert(graph.fresh(f"{site.node}_q"), nn.Quantizer(spec), site.node)
         for layer in [*graph.find(nn.Conv), *graph.find(nn.Linear)]:
             op = graph.op(layer)
+            if op.weight_quant is not None:
+                continue  # trained
             width = self.config.weight_bits(layer)
             spec = weight_spec(op.weight, width, self.config.method, self.config.percentile)
             graph.replace(layer, replace(op, weight_quant=spec))
@@ -166,6 +170,8 @@ def _tie_concats(graph: Graph, sites: list[Site]) -> dict[str, list[Site]]:
 def _sources(graph: Graph, name: str, sites: dict[str, Site]) -> set[str]:
     if name in sites:
         return {name}
+    if isinstance(graph.op(name), nn.Quantizer):
+        return set()  # trained: the trainer saw to one step for all
     found: set[str] = set()
     for value in graph.inputs(name):
         found |= _sources(graph, value.node, sites)

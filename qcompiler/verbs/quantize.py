@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,14 @@ from qcompiler.quant.auto_bits import allocate, measure
 from qcompiler.quant.config import LayerBits, QuantConfig
 from qcompiler.quant.easyquant import EasyQuant, Step
 from qcompiler.quant.health import check_float, check_samples, dead_note, zero_weights
-from qcompiler.quant.insert import InsertQuantizers, Observer
+from qcompiler.quant.insert import InsertQuantizers
 from qcompiler.quant.methods import method_passes
+from qcompiler.quant.observe import BATCH, observer
 from qcompiler.reference.integer import IntegerReference
 from qcompiler.reference.nn import run_nn
 
 Array = np.ndarray[Any, Any]
 MARKER = "graph.json"
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -110,21 +109,6 @@ def quantize(
     return Quantized(
         quantized, _layers(quantized), ratio, agreement, _searched(passes), _notes(floating, passes)
     )
-
-
-def observer(samples: Array, progress: Progress = QUIET) -> Observer:
-    """What a float nn graph computes from the samples, batch by batch."""
-
-    def observe(graph: Graph, nodes: Iterable[str]) -> Iterator[tuple[str, Array]]:
-        wanted = list(nodes)
-        starts = range(0, len(samples), BATCH)
-        for start in tracked(starts, "observing activations", len(starts), progress):
-            batch = torch.from_numpy(samples[start : start + BATCH])
-            kept = run_nn(graph, batch, keep=wanted)
-            for node in wanted:
-                yield node, kept[node].numpy()
-
-    return observe
 
 
 def _with_budget(

@@ -1,0 +1,107 @@
+"""CSQ as a training method: prepare, anneal, fix the gates, finalize."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from qcompiler.errors import QCompilerError
+from qcompiler.quant.config import QuantConfig
+from qcompiler.quant.csq.budget import Budget, csq_layers
+from qcompiler.quant.csq.config import CSQConfig
+from qcompiler.quant.csq.weight import CSQWeight
+from qcompiler.quant.qat.base import parameter_groups, quantize_model
+from qcompiler.quant.qat.export import finalize, soft_gap
+from qcompiler.quant.qat.method import Finalized
+from qcompiler.quant.qat.weights import FormedLayer, WeightForm
+from qcompiler.quant.qat.works import layer_works
+
+Array = np.ndarray[Any, Any]
+GAP = 0.5  # steps; a soft weight further away is nearer to another code
+
+
+def prepare(model: nn.Module, config: CSQConfig, samples: Tensor | None = None) -> nn.Module:
+    """Turn every Conv2d and Linear of any model into its CSQ form.
+
+    In place, unless activations are quantized: that needs a trace, and the traced model comes back.
+
+    Args:
+        samples: Inputs (N, …) that activation steps start from; needed for those alone.
+    """
+
+    def make(name: str, module: nn.Module) -> WeightForm:
+        assert isinstance(module.weight, Tensor)
+        return CSQWeight(module.weight.shape, config)
+
+    return quantize_model(model, make, config.activations, config.activation_kind, samples)
+
+
+class CSQ:
+    """The schedule and the regularizer around `prepare` (`qcompiler.quant.qat.method.Method`)."""
+
+    name: ClassVar[str] = "csq"
+
+    def __init__(self, config: CSQConfig) -> None:
+        self.config = config
+        self.budget: Budget | None = None
+
+    def prepare(self, model: nn.Module, samples: Tensor) -> nn.Module:
+        works = layer_works(model, samples)
+        c = self.config
+        self.budget = Budget(works, c.budget, c.cost, c.strength, c.planes, c.count)
+        return prepare(model, c, samples)
+
+    def parameter_groups(self, model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+        return parameter_groups(model, weight_decay)
+
+    def begin_step(self, model: nn.Module, done: float) -> None:
+        """β rises by a power law through the search, and again from ``rewind`` for the bits."""
+        c = self.config
+        first, last = c.temperature
+        searching = done < c.search
+        if searching:
+            beta = first * (last / first) ** (done / c.search)
+        else:
+            beta = c.rewind * (last / c.rewind) ** ((done - c.search) / (1 - c.search))
+        layers = csq_layers(model)
+        if not searching and layers and not bool(_form(layers[0]).fixed):
+            assert self.budget is not None
+            self.budget.settle(model)
+        for layer in layers:
+            _form(layer).beta.fill_(beta)
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        layers = csq_layers(model)
+        if bool(_form(layers[0]).fixed):
+            return None
+        assert self.budget is not None
+        return self.budget.penalty(model, layers)
+
+    def end_epoch(self, model: nn.Module, done: float) -> None:
+        """Nothing: everything follows the step."""
+
+    def columns(self, model: nn.Module) -> dict[str, float]:
+        assert self.budget is not None
+        layers = csq_layers(model)
+        return {
+            "beta": float(_form(layers[0]).beta),
+            "bits": self.budget.average(model),
+            "gap": max(soft_gap(layer) for layer in layers),
+        }
+
+    def finalize(self, model: nn.Module, samples: Array) -> Finalized:
+        """Raises QCompilerError if a weight would change when it is made hard."""
+        result = finalize(model, samples, QuantConfig())
+        if not result.gap < GAP:
+            raise QCompilerError(
+                f"a weight is {result.gap:.2f} steps away from the digits it would get",
+                hint="train longer, or to a higher last temperature",
+            )
+        return result
+
+
+def _form(layer: FormedLayer) -> CSQWeight:
+    assert isinstance(layer.form, CSQWeight)
+    return layer.form

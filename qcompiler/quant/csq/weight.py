@@ -1,0 +1,130 @@
+"""One layer's weight as gated bit planes that are still soft."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from qcompiler.quant.csq.config import CSQConfig
+from qcompiler.quant.csq.function import BitSum
+from qcompiler.quant.qat.weights import WeightForm, best_step
+
+
+class CSQWeight(WeightForm):
+    """``W = s/t · Σ_i e_i · g_i · (σ(β·P_i) - σ(β·M_i))``, ``e_i = 2^i / (2^N - 1)`` (CSQ eq. 4).
+
+    Originals: P and M (N, O, …), gate logits m (G, N), scale s (). The search has
+    ``g = σ(β·m)``, afterwards g is 0 or 1. Place values are a buffer: they do not train.
+    ``t = tanh(β·spread/2)`` is what a bit that was just set is worth while it is soft; it goes to 1
+    with β, so that the weights keep their size while β rises, and the hard form is the paper's.
+    """
+
+    places: Tensor
+    beta: Tensor
+    fixed: Tensor
+    chosen: Tensor
+
+    def __init__(self, shape: torch.Size, config: CSQConfig) -> None:
+        super().__init__(shape)
+        self.config = config
+        self.groups = config.groups if shape[0] % config.groups == 0 else 1
+        places = torch.tensor([float(2**i) for i in range(config.planes)])
+        self.register_buffer("places", places / (2**config.planes - 1))
+        self.register_buffer("beta", torch.tensor(config.temperature[0]))
+        self.register_buffer("fixed", torch.tensor(False))  # gates are hard
+        chosen = torch.zeros(self.groups, config.planes, dtype=torch.bool)
+        self.register_buffer("chosen", chosen)  # the hard gates, out of momentum's reach
+        self._sum = torch.compile(BitSum.apply) if config.compile else BitSum.apply
+
+    def gates(self, logits: Tensor) -> Tensor:
+        """g (G, N), 0 to 1."""
+        soft = torch.sigmoid(self.beta * logits)
+        return torch.where(self.fixed, self.chosen.to(soft.dtype), soft)
+
+    def forward(self, *originals: Tensor) -> Tensor:
+        positive, negative, gates, scale = originals
+        worth = torch.tanh(self.beta * (self.config.spread / 2))
+        coefficients = scale / worth * self.places * self.gates(gates)
+        return cast(Tensor, self._sum(positive, negative, coefficients, self.beta))
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
+        """The bits of the rounded weight, and a scale that makes up for gates that start half open.
+
+        The range is the one of least mean square error at the budget's number of planes, so that
+        the high planes carry most of the weight and the low ones may go.
+        """
+        n = self.config.planes
+        levels = 2 ** max(1, round(self.config.budget)) - 1
+        peak = best_step(weight, levels) * levels
+        allowed = torch.ones(self.groups, n, dtype=torch.bool, device=weight.device)
+        positive, negative = self._bits(weight / peak, allowed)
+        gates = torch.full((self.groups, n), self.config.gate, device=weight.device)
+        opened = torch.sigmoid(self.config.temperature[0] * gates[0, 0])
+        return positive, negative, gates, peak / opened
+
+    def _bits(self, share: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ±spread of the digits on allowed planes nearest to ``share`` of the full scale."""
+        n, spread = self.config.planes, self.config.spread
+        codes = torch.empty(share.shape, dtype=torch.long, device=share.device)
+        pieces = zip(_groups(share, self.groups), _groups(codes, self.groups), allowed, strict=True)
+        for piece, out, live in pieces:
+            sums = subset_sums(live)
+            bounds = (sums[1:] + sums[:-1]) / 2
+            out.copy_(sums[torch.bucketize(piece.abs() * (2**n - 1), bounds)].long())
+        bits = torch.stack([(codes >> i) & 1 for i in range(n)]).bool()
+        positive = torch.where(bits & (share > 0), spread, -spread)
+        return positive, torch.where(bits & (share < 0), spread, -spread)
+
+    @torch.no_grad()
+    def fix(self, live: Tensor, *originals: Tensor) -> None:
+        """Gates become ``live``; bits start again as the digits nearest to the weight of now."""
+        positive, negative, _, scale = originals
+        weight = self.forward(*originals)
+        shares = torch.linspace(0.4, 1.2, 33, device=weight.device)
+        trials = []
+        for share in shares:
+            found = self._bits(weight / (share * scale), live)
+            digit = (found[0] > 0).float() - (found[1] > 0).float()
+            hard = torch.einsum("n,n...->...", self.places, digit) * share * scale
+            trials.append((float((hard - weight).square().mean()), found, share))
+        _, found, share = min(trials, key=lambda t: t[0])
+        positive.copy_(found[0])
+        negative.copy_(found[1])
+        scale.mul_(share)
+        self.chosen.copy_(live)
+        self.fixed.fill_(True)
+
+    def live(self, *originals: Tensor) -> Tensor:
+        """Planes that are on; a group without any keeps its strongest one."""
+        gates = originals[2]
+        on = torch.where(self.fixed, self.chosen, gates > 0)
+        empty = ~on.any(dim=1)
+        on[empty, gates[empty].argmax(dim=1)] = True
+        return on
+
+    def integers(self, *originals: Tensor) -> tuple[Tensor, Tensor]:
+        """Exact digits on live planes; place values count from the lowest live one."""
+        positive, negative, _, scale = originals
+        on = self.live(*originals)
+        low = int(on.any(dim=0).nonzero()[0])
+        digit = (positive > 0).long() - (negative > 0).long()
+        digit = digit.reshape(len(digit), self.groups, -1)
+        powers = torch.arange(len(digit), device=digit.device) - low
+        worth = on.long() * (1 << powers.clamp_min(0))
+        codes = torch.einsum("gn,ngr->gr", worth, digit).reshape(positive.shape[1:])
+        step = scale.double() * 2**low / (2**self.config.planes - 1)
+        return (codes, step) if step >= 0 else (-codes, -step)
+
+
+def subset_sums(live: Tensor) -> Tensor:
+    """All magnitudes that live planes (N,) can make, sorted, float."""
+    sums = torch.zeros(1, device=live.device)
+    for place in live.nonzero().flatten().tolist():
+        sums = torch.cat([sums, sums + 2**place])
+    return sums.sort().values
+
+
+def _groups(x: Tensor, groups: int) -> Tensor:
+    return x.reshape(groups, -1)

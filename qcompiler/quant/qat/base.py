@@ -1,0 +1,60 @@
+"""What the methods do alike: put forms on weights, quantize activations, group parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from qcompiler.errors import QCompilerError
+from qcompiler.quant.qat.activation import ActivationQuantizer
+from qcompiler.quant.qat.insert import insert_activation_quantizers
+from qcompiler.quant.qat.weights import WeightForm, attach, formed_layers
+
+FLOAT = (0, 32)  # activation widths that stand for "not quantized in training"
+
+
+def check_activations(bits: int) -> None:
+    if bits not in FLOAT and not 2 <= bits <= 8:
+        raise QCompilerError(f"{bits} bits are neither 2 to 8 nor 0 or 32", where="activations")
+
+
+def quantize_model(
+    model: nn.Module,
+    make: Callable[[str, nn.Module], WeightForm],
+    activations: int,
+    kind: str,
+    samples: Tensor | None,
+) -> nn.Module:
+    """Weight forms on every layer; in place, unless activations need a trace.
+
+    Args:
+        make: The form of a layer, from its name and module.
+        activations: Bits; 0 or 32 leaves them alone.
+        kind: Of the activation quantizers.
+        samples: Inputs (N, …) that their steps start from.
+    """
+    if activations not in FLOAT:
+        if samples is None:
+            raise QCompilerError("activation quantizers need samples to start from")
+        model = insert_activation_quantizers(model, activations, kind, samples)
+    attach(model, make)
+    return model
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay on what is neither an original of a form nor a step of an activation.
+
+    It would pull bits towards one half, gates towards half open, and steps towards zero; a latent
+    float weight (the first original of an LSQ layer) is an ordinary weight and decays.
+    """
+    ours = {id(m.step) for m in model.modules() if isinstance(m, ActivationQuantizer)}
+    for layer in formed_layers(model):
+        ours |= {id(t) for t in layer.originals[layer.form.latent :]}
+    free = [p for p in model.parameters() if id(p) in ours]
+    rest = [p for p in model.parameters() if id(p) not in ours]
+    return [
+        {"params": rest, "weight_decay": weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
