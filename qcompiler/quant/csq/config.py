@@ -30,6 +30,9 @@ class CSQConfig:
         rewind: β at the start of the phase with fixed gates, for the bits alone.
         spread: Logits start at ± this.
         gate: Gate logits start here; 0 leaves each plane half open, as the paper does.
+        slope: How much higher each plane's gate logit starts than that of the plane below; the
+            logit is ``gate`` at the budget's edge. 0 is the paper's start.
+        gate_rate: Learning rate of gate logits, as a multiple of the others'.
         compile: Run the fused function through ``torch.compile`` (needs a C++ compiler).
     """
 
@@ -46,6 +49,8 @@ class CSQConfig:
     rewind: float = 1.0
     spread: float = 0.5
     gate: float = 0.0
+    slope: float = 0.1
+    gate_rate: float = 10.0
     compile: bool = False
 
     def __post_init__(self) -> None:
@@ -75,6 +80,6 @@ class CSQConfig:
             )
         if not 0 < self.search < 1:
             raise QCompilerError(f"{self.search:g} is no share between 0 and 1", where="search")
-        for what in ("strength", "spread"):
+        for what in ("strength", "spread", "gate_rate"):
             if not 0 < getattr(self, what) < float("inf"):
                 raise QCompilerError(f"{getattr(self, what):g} is not positive", where=what)

@@ -12,7 +12,7 @@ from qcompiler.quant.config import QuantConfig
 from qcompiler.quant.csq.budget import Budget, csq_layers
 from qcompiler.quant.csq.config import CSQConfig
 from qcompiler.quant.csq.weight import CSQWeight
-from qcompiler.quant.qat.base import parameter_groups, quantize_model
+from qcompiler.quant.qat.base import parameter_groups, quantize_model, split_off
 from qcompiler.quant.qat.export import finalize, soft_gap
 from qcompiler.quant.qat.method import Finalized
 from qcompiler.quant.qat.weights import FormedLayer, WeightForm
@@ -54,7 +54,8 @@ class CSQ:
         return prepare(model, c, samples)
 
     def parameter_groups(self, model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-        return parameter_groups(model, weight_decay)
+        gates = [layer.originals[2] for layer in csq_layers(model)]
+        return split_off(parameter_groups(model, weight_decay), gates, self.config.gate_rate)
 
     def begin_step(self, model: nn.Module, done: float) -> None:
         """β rises by a power law through the search, and again from ``rewind`` for the bits."""

@@ -60,8 +60,9 @@ class CSQWeight(WeightForm):
         peak = best_step(weight, levels) * levels
         allowed = torch.ones(self.groups, n, dtype=torch.bool, device=weight.device)
         positive, negative = self._bits(weight / peak, allowed)
-        gates = torch.full((self.groups, n), self.config.gate, device=weight.device)
-        opened = torch.sigmoid(self.config.temperature[0] * gates[0, 0])
+        height = torch.arange(n, device=weight.device) - (n - self.config.budget) + 0.5
+        gates = (self.config.gate + self.config.slope * height).repeat(self.groups, 1)
+        opened = (torch.sigmoid(self.beta * gates[0]) * self.places).sum() / self.places.sum()
         return positive, negative, gates, peak / opened
 
     def _bits(self, share: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:

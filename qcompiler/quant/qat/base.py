@@ -58,3 +58,12 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
         {"params": rest, "weight_decay": weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
+
+
+def split_off(
+    groups: list[dict[str, Any]], chosen: list[Tensor], rate: float
+) -> list[dict[str, Any]]:
+    """The groups without the chosen parameters, which get one of their own: no decay, own rate."""
+    ours = {id(t) for t in chosen}
+    rest = [{**g, "params": [p for p in g["params"] if id(p) not in ours]} for g in groups]
+    return [*rest, {"params": chosen, "weight_decay": 0.0, "lr_scale": rate}]

@@ -48,10 +48,11 @@ def insert_activation_quantizers(
             "--activations 0, and quantize activations by calibration",
         ) from error
     sites = _Sites(traced)
-    for group in sites.find():
-        signed = not all(sites.never_negative(node) for node in group)
+    groups = sites.find()
+    positive = [all(sites.never_negative(node) for node in group) for group in groups]
+    for group, unsigned in zip(groups, positive, strict=True):
         name = f"quantize_{group[0].name}"
-        traced.add_submodule(name, ActivationQuantizer(bits, signed, kind))
+        traced.add_submodule(name, ActivationQuantizer(bits, not unsigned, kind))
         for node in group:
             with traced.graph.inserting_after(node):
                 quantized = traced.graph.call_module(name, (node,))

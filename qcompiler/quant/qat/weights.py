@@ -83,9 +83,9 @@ def attach(model: nn.Module, make: Callable[[str, nn.Module], WeightForm]) -> No
         raise QCompilerError("the model has no Conv2d and no Linear layer to quantize")
     seen: dict[int, str] = {}
     for name, module in layers:
-        if parametrize.is_parametrized(module, "weight"):
+        if parametrize.is_parametrized(module):
             raise QCompilerError(
-                "its weight has a parametrization already",
+                "it has a parametrization already",
                 where=name,
                 hint="prepare a model once, and remove weight_norm and the like before",
             )
@@ -114,8 +114,10 @@ def harden(model: nn.Module) -> None:
         codes, step = layer.integers()
         shape = (-1,) + (1,) * (codes.dim() - 1)
         hard = (codes * step.reshape(shape)).float()
-        parametrize.remove_parametrizations(layer.module, "weight", leave_parametrized=True)
-        layer.module.weight = nn.Parameter(hard)
+        # remove_parametrizations would take the property from the class, which copies share
+        del layer.module.parametrizations
+        layer.module.__class__ = type(layer.module).__bases__[0]
+        layer.module.register_parameter("weight", nn.Parameter(hard))
 
 
 def best_step(weight: Tensor, levels: int) -> Tensor:
