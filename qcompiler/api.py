@@ -16,17 +16,21 @@ from qcompiler.verbs.demo import Demo, demo
 from qcompiler.verbs.estimate import estimate
 from qcompiler.verbs.quantize import Quantized, quantize
 from qcompiler.verbs.synth import synth
+from qcompiler.verbs.train import Interrupted, TrainConfig, Trained, train
 from qcompiler.verbs.verify import Stall, Verified, lopsided, verify
 
 __all__ = [
     "Compiled",
     "Demo",
+    "Interrupted",
     "LayerBits",
     "QCompilerError",
     "QuantConfig",
     "Quantized",
     "Stall",
     "Target",
+    "TrainConfig",
+    "Trained",
     "VerificationError",
     "Verified",
     "compile",
@@ -35,5 +39,6 @@ __all__ = [
     "lopsided",
     "quantize",
     "synth",
+    "train",
     "verify",
 ]

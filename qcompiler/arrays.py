@@ -14,6 +14,7 @@ from qcompiler.ir.types import Shape
 
 Array = np.ndarray[Any, Any]
 NAMES = ("images", "inputs", "x", "data")
+HINT = "write it with numpy.savez(path, images=...)"
 
 
 def read_inputs(path: Path) -> Array:
@@ -42,8 +43,15 @@ def read_labels(path: Path) -> Array | None:
     return None if isinstance(archive, np.ndarray) else archive.get("labels")
 
 
-def _load(path: Path) -> Array | dict[str, Array]:
-    hint = "write it with numpy.savez(path, images=...)"
+def read_archive(path: Path, hint: str = "") -> dict[str, Array]:
+    """Every array of an .npz file; ``hint`` says how such a file is written."""
+    archive = _load(path, hint)
+    if isinstance(archive, np.ndarray):
+        raise QCompilerError("is one array without names", where=str(path), hint=hint)
+    return archive
+
+
+def _load(path: Path, hint: str = HINT) -> Array | dict[str, Array]:
     if not path.is_file():
         raise QCompilerError("there is no such file", where=str(path), hint=hint)
     if path.stat().st_size == 0:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 
 from qcompiler import __version__
+from qcompiler.cli_train import INTERRUPTED, train
 from qcompiler.errors import QCompilerError
+from qcompiler.report.console import console
 from qcompiler.report.progress import Bars
 
 EPILOG = "Start with `qcompiler demo`: it runs every step on real data and says what it did."
@@ -23,11 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-WIDE = 160  # columns of a table that goes to a file
-out = Console(soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else WIDE)
+out = console()
 
 UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])  # its module varies with typer
-INTERRUPTED = 130
 
 
 def _version(wanted: bool) -> None:
@@ -130,6 +129,9 @@ def quantize(
         f"{result.signal_to_noise_db:.1f} dB, same top-1 on {100 * result.agreement:.1f} %"
     )
     out.print(f"wrote {output} (compile it with: qcompiler compile {output} -o build/)")
+
+
+app.command()(train)
 
 
 @app.command()

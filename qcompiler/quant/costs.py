@@ -16,12 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from qcompiler.estimate.array import array_lut
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.types import IntType
+
+Array = np.ndarray[Any, Any]
 
 KINDS = ("size", "stored", "cycles", "lut", "planes")
 MOST = 9  # planes that tables go to
@@ -48,23 +51,18 @@ class LayerWork:
         return int(np.prod(self.shape))
 
 
-def cost(layer: LayerWork, live: float, kind: str, family: str = "ecp5") -> float:
-    """Cost of a layer with ``live`` magnitude planes; linear between whole numbers."""
-    if live != int(live):
-        low = int(live)
-        ends = cost(layer, low, kind, family), cost(layer, low + 1, kind, family)
-        return ends[0] + (live - low) * (ends[1] - ends[0])
-    k = int(live)
+def cost(layer: LayerWork, live: int, kind: str, family: str = "ecp5") -> float:
+    """Cost of a layer with ``live`` magnitude planes."""
     if kind == "size":
-        return float(layer.weights * k)
+        return float(layer.weights * live)
     if kind == "stored":
-        return float(layer.weights * (k + 1))
+        return float(layer.weights * (live + 1))
     if kind == "planes":
-        return float(k)
+        return float(live)
     if kind == "cycles":
-        return float(_array(layer, k + 1).rate)
+        return float(_array(layer, live + 1).rate)
     beats = layer.weights / layer.shape[1] * layer.pixels[0] * layer.pixels[1]
-    return beats * array_lut(1, layer.shape[1], k + 1, ACTIVATION, SUM, family)
+    return beats * array_lut(1, layer.shape[1], live + 1, ACTIVATION, SUM, family)
 
 
 def _array(layer: LayerWork, planes: int) -> hw.BitSerialArray:
@@ -76,19 +74,29 @@ def _array(layer: LayerWork, planes: int) -> hw.BitSerialArray:
     return hw.BitSerialArray("", weight, signs, exps, out_shape, acc, layer.groups)
 
 
-def uniform(layers: Sequence[LayerWork], live: float, kind: str) -> float:
-    """Cost of the network with ``live`` planes in every layer."""
-    return sum(cost(layer, live, kind) for layer in layers)
+class CostTable:
+    """Costs of a network's layers under one measure.
 
+    Args:
+        layers: In any order that callers keep to.
+        kind: One of KINDS.
+    """
 
-def equivalent(layers: Sequence[LayerWork], live: Sequence[float], kind: str) -> float:
-    """Planes that every layer could have for the cost of these: the network's average."""
-    total = sum(cost(layer, k, kind) for layer, k in zip(layers, live, strict=True))
-    scale = [uniform(layers, k, kind) for k in range(MOST + 1)]
-    return float(np.interp(total, scale, range(MOST + 1)))
+    def __init__(self, layers: Sequence[LayerWork], kind: str) -> None:
+        self.layers, self.kind = list(layers), kind
+        self.table = np.array([[cost(layer, k, kind) for k in range(MOST + 1)] for layer in layers])
+        self.uniform = self.table.sum(axis=0)
 
+    def equivalent(self, live: Sequence[float]) -> float:
+        """Planes that every layer could have for the cost of these: the network's average."""
+        low = np.minimum(np.floor(live).astype(int), MOST - 1)
+        rows, rest = np.arange(len(low)), np.asarray(live) - low
+        ends = self.table[rows, low], self.table[rows, low + 1]
+        total = float((ends[0] + rest * (ends[1] - ends[0])).sum())
+        return float(np.interp(total, self.uniform, range(MOST + 1)))
 
-def shares(layers: Sequence[LayerWork], kind: str) -> list[float]:
-    """What a plane of each layer costs on average, as shares of 1."""
-    steps = [cost(layer, MOST, kind) - cost(layer, 0, kind) for layer in layers]
-    return [step / sum(steps) for step in steps]
+    @property
+    def shares(self) -> Array:
+        """What a plane of each layer costs on average, as shares of 1."""
+        steps: Array = self.table[:, -1] - self.table[:, 0]
+        return np.asarray(steps / steps.sum())

@@ -13,7 +13,8 @@ from qcompiler.verbs.compile import Compiled
 from qcompiler.verbs.quantize import Quantized
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
+    """Without a frame; the first column is text, the others are figures."""
     table = Table(title=title, title_justify="left", title_style="bold")
     table.show_edge = table.pad_edge = False
     for k, column in enumerate(columns):
@@ -26,7 +27,7 @@ def layer_table(result: Quantized) -> Table:
     columns = ["layer", "weights", "weight bits", "input bits"]
     if result.searched:
         columns += ["cosine before", "after"]
-    table = _table("Layers", *columns)
+    table = new_table("Layers", *columns)
     cosines = {layer: step for step in result.searched for layer in step.layers}
     for row in result.layers:
         step = cosines.get(row.layer)
@@ -38,14 +39,21 @@ def layer_table(result: Quantized) -> Table:
 
 def folding_table(result: Compiled) -> Table:
     """The engine of each layer and how it is folded."""
-    table = _table("Folding", "layer", "engine", "PE", "SIMD", "planes", "cycles/frame")
+    table = new_table("Folding", "layer", "engine", "PE", "SIMD", "planes", "cycles/frame")
     for name in result.hardware.find(hw.Engine):
         op = result.hardware.op(name)
         planes = "-"
         if isinstance(op, hw.BitSerialArray):
-            planes = f"{op.planes} of {len(op.signs)}"
+            planes = f"{op.planes} of {_plane_counts(op)}"
         table.add_row(name, op.title, str(op.pe), str(op.simd), planes, f"{op.rate:,}")
     return table
+
+
+def _plane_counts(array: hw.BitSerialArray) -> str:
+    """Planes of the layer, or the fewest and the most of an output fold."""
+    counts = [len(planes) for planes in array.lists]
+    few, most = min(counts), max(counts)
+    return str(most) if len(counts) == 1 else f"{few}-{most}"
 
 
 def layer_costs(graph: Graph, report: Report) -> dict[str, tuple[Cost, int]]:
@@ -74,7 +82,7 @@ def _owner(graph: Graph, name: str) -> str:
 def layer_cost_table(graph: Graph, report: Report) -> Table:
     """Resources of each layer."""
     head = ("layer", "cycles/frame", "LUT", "FF", "BRAM", "DSP")
-    table = _table(f"Estimate for {report.device.name}, by layer", *head)
+    table = new_table(f"Estimate for {report.device.name}, by layer", *head)
     for name, (cost, cycles) in layer_costs(graph, report).items():
         table.add_row(name, f"{cycles:,}", *_figures(cost, None))
     table.add_section()
@@ -87,7 +95,7 @@ def cost_table(report: Report, synth: SynthReport | None = None) -> Table:
     head = ["module", "op", "cycles/frame"]
     for what in ("LUT", "FF", "BRAM", "DSP"):
         head += [what, f"{what} Yosys"] if synth else [what]
-    table = _table(f"Estimate for {report.device.name}", *head)
+    table = new_table(f"Estimate for {report.device.name}", *head)
     for row in report.rows:
         cells = synth.nodes.get(row.node, Cells()) if synth else None
         table.add_row(row.node, row.kind, f"{row.cycles:,}", *_figures(row.cost, cells))

@@ -20,7 +20,8 @@ from tests.conftest import Files
 from tests.places import contents
 
 Capture = pytest.CaptureFixture[str]
-COMMANDS = ("quantize", "compile", "verify", "estimate", "synth", "demo")
+COMMANDS = ("quantize", "train", "compile", "verify", "estimate", "synth", "demo")
+OPTIONS = {"setting": "set"}  # parameters that are called otherwise
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +65,7 @@ def test_help_lists_every_option(command: str, capsys: Capture) -> None:
             "network",
             "build",
         )
-        wanted = name if argument else f"--{name.replace('_', '-')}"
+        wanted = name if argument else f"--{OPTIONS.get(name, name).replace('_', '-')}"
         assert wanted in text
     help_texts = [line for line in text.splitlines() if "--" in line]
     assert all(len(line.split("  ")) > 1 for line in help_texts)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qcompiler.quant.costs import LayerWork, equivalent, shares
+from qcompiler.quant.costs import CostTable, LayerWork
 from qcompiler.quant.csq.weight import CSQWeight
 from qcompiler.quant.qat.weights import FormedLayer, formed_layers
 
@@ -34,15 +35,15 @@ class Budget:
         planes: int,
         count: str = "soft",
     ) -> None:
-        self.works, self.target, self.kind = works, target, kind
+        self.target = target
         self.strength, self.planes, self.count = strength, planes, count
-        self.shares = shares(works, kind)
+        self.costs = CostTable(works, kind)
 
     def average(self, model: nn.Module) -> float:
         """Bits if every gate were set to what it is nearer to."""
         found = [layer.live() for layer in csq_layers(model)]
         live = [float(on.sum()) / len(on) for on in found]
-        return equivalent(self.works, live, self.kind)
+        return self.costs.equivalent(live)
 
     def penalty(self, model: nn.Module, layers: list[FormedLayer] | None = None) -> Tensor:
         """``λ · ΔS · Σ_l share_l · L · Σ_i g_i``, ΔS the distance to the budget, in [-1, 1].
@@ -52,18 +53,18 @@ class Budget:
         Counting gates by how far they are open (``soft``) makes the distance shrink smoothly.
         """
         layers = layers or csq_layers(model)
-        opened = [_form(layer).gates(layer.originals[2]) for layer in layers]
-        planes = torch.stack([g.sum() / len(g) for g in opened])
-        if self.count == "soft":
-            on = planes.detach()
-        else:
-            on = torch.stack([(g >= 0.5).float().sum() / len(g) for g in opened])
-        weights = torch.tensor(self.shares, device=on.device) * len(layers)
-        return self.strength * self._distance(on) * (weights * planes).sum()
-
-    def _distance(self, on: Tensor) -> float:
-        average = equivalent(self.works, on.tolist(), self.kind)
-        return (average - self.target) / self.planes
+        logits = [layer.originals[1] for layer in layers]
+        groups = [len(m) for m in logits]
+        opened = torch.sigmoid(_form(layers[0]).beta * torch.cat(logits)).sum(dim=1)
+        counted = opened.detach()
+        if self.count == "hard":
+            counted = (torch.cat(logits) >= 0).float().sum(dim=1)
+        parts = torch.split(counted.cpu(), groups)  # type: ignore[no-untyped-call]
+        on = [float(part.mean()) for part in parts]
+        weights = np.repeat(self.costs.shares * len(layers) / groups, groups)
+        distance = (self.costs.equivalent(on) - self.target) / self.planes
+        scale = torch.tensor(weights * distance * self.strength, dtype=opened.dtype)
+        return (scale.to(opened.device) * opened).sum()
 
     @torch.no_grad()
     def settle(self, model: nn.Module) -> None:
@@ -74,7 +75,7 @@ class Budget:
         Bits start again as the digits nearest to the weights that were reached.
         """
         layers = csq_layers(model)
-        logits = [layer.originals[2] for layer in layers]
+        logits = [layer.originals[1] for layer in layers]
         chosen = [torch.zeros_like(m, dtype=torch.bool) for m in logits]
         order = []
         for index, m in enumerate(logits):
@@ -87,7 +88,7 @@ class Budget:
 
         def distance() -> float:
             live = [float(c.sum()) / len(c) for c in chosen]
-            return equivalent(self.works, live, self.kind) - self.target
+            return self.costs.equivalent(live) - self.target
 
         now = distance()
         for _, index, group, plane in sorted(order):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,55 +11,95 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-
-def digits(positive: Tensor, negative: Tensor, beta: Tensor) -> Tensor:
-    """``σ(β·P) - σ(β·M)``: soft digits in (-1, 1), of the shape of the logits."""
-    soft = torch.sigmoid_(positive * beta)
-    return soft.sub_(torch.sigmoid_(negative * beta))
+CACHED = 16 * 8192  # numbers of one piece
+_held = threading.local()
 
 
 class BitSum(Function):
     """``W = Σ_i c_i · (σ(β·P_i) - σ(β·M_i))`` (CSQ, arXiv 2212.02770, eq. 4).
 
-    What autograd would keep, 2N planes and their differences, is computed again in backward.
+    What autograd would keep, 2N planes and their differences, is computed again in backward, and
+    as ``(tanh(β·P_i/2) - tanh(β·M_i/2)) / 2``: one pass for P and M together.
 
     Args of ``apply``:
-        positive, negative: Logits (N, O, …).
+        logits: P and M, (2, N, O, …).
         coefficients: c (G, N), scale, place value and gate of each plane, for each of G groups
             of O/G output channels.
         beta: Temperature, shape ().
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, positive: Tensor, negative: Tensor, coefficients: Tensor, beta: Tensor
-    ) -> Tensor:
-        ctx.save_for_backward(positive, negative, coefficients, beta)
-        soft = _grouped(digits(positive, negative, beta), len(coefficients))
-        return torch.einsum("gn,ngr->gr", coefficients, soft).reshape(positive.shape[1:])
+    def forward(ctx: Any, logits: Tensor, coefficients: Tensor, beta: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, coefficients, beta)
+        bits, signed, half = _rows(logits, coefficients), _signed(coefficients), beta / 2
+        weight = torch.empty_like(bits[0])
+        for piece in _pieces(bits):
+            soft = torch.mul(bits[..., piece], half, out=_scratch(0, bits[..., piece])).tanh_()
+            if len(signed) == 1:
+                torch.mm(signed, soft[:, 0], out=weight[:, piece])
+            else:
+                weight[:, piece] = torch.einsum("gn,ngr->gr", signed, soft)
+        return weight.view(logits.shape[2:])
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        positive, negative, coefficients, beta = ctx.saved_tensors
-        groups = len(coefficients)
-        up = upstream.reshape(groups, -1)
-        spread = torch.einsum("gn,gr->ngr", coefficients * beta, up).reshape(positive.shape)
-        on, off = torch.sigmoid_(positive * beta), torch.sigmoid_(negative * beta)
-        down = torch.ops.aten.sigmoid_backward(spread, on)
-        other = torch.ops.aten.sigmoid_backward(spread.neg_(), off)
-        soft = _grouped(on.sub_(off), groups)
-        return down, other, torch.einsum("ngr,gr->gn", soft, up), None
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None]:
+        logits, coefficients, beta = ctx.saved_tensors
+        bits, signed, half = _rows(logits, coefficients), _signed(coefficients), beta / 2
+        up, slopes = upstream.reshape(bits.shape[1:]), (signed * half).T[:, :, None]
+        down, sums = torch.empty_like(bits), torch.zeros_like(bits[..., 0])
+        for piece in _pieces(bits):
+            part = bits[..., piece]
+            soft = torch.mul(part, half, out=_scratch(0, part)).tanh_()
+            spread = torch.mul(slopes, up[:, piece], out=_scratch(1, part))
+            torch.ops.aten.tanh_backward.grad_input(spread, soft, grad_input=down[..., piece])
+            if len(signed) == 1:
+                sums[:, 0].addmv_(soft[:, 0], up[0, piece])
+            else:
+                sums += torch.einsum("ngr,gr->ng", soft, up[:, piece])
+        planes = coefficients.shape[1]
+        return down.view(logits.shape), (sums[:planes] - sums[planes:]).T / 2, None
 
 
-def _grouped(planes: Tensor, groups: int) -> Tensor:
-    """(N, O, …) to (N, G, rest)."""
-    return planes.reshape(len(planes), groups, -1)
+def _rows(logits: Tensor, coefficients: Tensor) -> Tensor:
+    """(2, N, O, …) to (2N, G, rest)."""
+    return logits.reshape(2 * logits.shape[1], len(coefficients), -1)
 
 
-def naive(positive: Tensor, negative: Tensor, coefficients: Tensor, beta: Tensor) -> Tensor:
+def _signed(coefficients: Tensor) -> Tensor:
+    """What P and M planes add to the weight: (G, 2N)."""
+    return torch.cat([coefficients, -coefficients], dim=1) / 2
+
+
+def _pieces(bits: Tensor) -> Iterator[slice]:
+    """Columns that stay in a core's cache from one operation to the next."""
+    columns = bits.shape[-1]
+    step = max(1, CACHED // (bits.shape[0] * bits.shape[1]))
+    if bits.device.type != "cpu" or torch.compiler.is_compiling():
+        step = columns
+    for start in range(0, columns, step):
+        yield slice(start, min(start + step, columns))
+
+
+def _scratch(slot: int, like: Tensor) -> Tensor:
+    """Memory of a tensor's shape that one piece after another uses.
+
+    Fresh pages for every layer would cost more than the arithmetic. Devices with an allocator of
+    their own need no such thing.
+    """
+    if like.device.type != "cpu" or torch.compiler.is_compiling():
+        return torch.empty_like(like)
+    key = f"{slot} {like.dtype}"
+    held = getattr(_held, key, None)
+    if held is None or len(held) < like.numel():
+        held = torch.empty(max(CACHED, like.numel()), dtype=like.dtype)
+        setattr(_held, key, held)
+    return held[: like.numel()].view(like.shape)
+
+
+def naive(logits: Tensor, coefficients: Tensor, beta: Tensor) -> Tensor:
     """The same by ordinary autograd, as the paper's formula reads; for tests and comparison."""
-    soft = torch.sigmoid(beta * positive) - torch.sigmoid(beta * negative)
-    places = coefficients.repeat_interleave(positive.shape[1] // len(coefficients), 0).T
-    shape = (*places.shape, *(1,) * (positive.dim() - 2))
+    soft = torch.sigmoid(beta * logits[0]) - torch.sigmoid(beta * logits[1])
+    places = coefficients.repeat_interleave(logits.shape[2] // len(coefficients), 0).T
+    shape = (*places.shape, *(1,) * (soft.dim() - 2))
     return (places.reshape(shape) * soft).sum(0)

@@ -54,7 +54,7 @@ class CSQ:
         return prepare(model, c, samples)
 
     def parameter_groups(self, model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-        gates = [layer.originals[2] for layer in csq_layers(model)]
+        gates = [layer.originals[1] for layer in csq_layers(model)]
         return split_off(parameter_groups(model, weight_decay), gates, self.config.gate_rate)
 
     def begin_step(self, model: nn.Module, done: float) -> None:

@@ -15,7 +15,7 @@ from qcompiler.quant.qat.weights import WeightForm, best_step
 class CSQWeight(WeightForm):
     """``W = s/t · Σ_i e_i · g_i · (σ(β·P_i) - σ(β·M_i))``, ``e_i = 2^i / (2^N - 1)`` (CSQ eq. 4).
 
-    Originals: P and M (N, O, …), gate logits m (G, N), scale s (). The search has
+    Originals: bit logits P and M (2, N, O, …), gate logits m (G, N), scale s (). The search has
     ``g = σ(β·m)``, afterwards g is 0 or 1. Place values are a buffer: they do not train.
     ``t = tanh(β·spread/2)`` is what a bit that was just set is worth while it is soft; it goes to 1
     with β, so that the weights keep their size while β rises, and the hard form is the paper's.
@@ -44,10 +44,10 @@ class CSQWeight(WeightForm):
         return torch.where(self.fixed, self.chosen.to(soft.dtype), soft)
 
     def forward(self, *originals: Tensor) -> Tensor:
-        positive, negative, gates, scale = originals
+        logits, gates, scale = originals
         worth = torch.tanh(self.beta * (self.config.spread / 2))
         coefficients = scale / worth * self.places * self.gates(gates)
-        return cast(Tensor, self._sum(positive, negative, coefficients, self.beta))
+        return cast(Tensor, self._sum(logits, coefficients, self.beta))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
         """The bits of the rounded weight, and a scale that makes up for gates that start half open.
@@ -59,13 +59,13 @@ class CSQWeight(WeightForm):
         levels = 2 ** max(1, round(self.config.budget)) - 1
         peak = best_step(weight, levels) * levels
         allowed = torch.ones(self.groups, n, dtype=torch.bool, device=weight.device)
-        positive, negative = self._bits(weight / peak, allowed)
+        logits = self._bits(weight / peak, allowed)
         height = torch.arange(n, device=weight.device) - (n - self.config.budget) + 0.5
         gates = (self.config.gate + self.config.slope * height).repeat(self.groups, 1)
         opened = (torch.sigmoid(self.beta * gates[0]) * self.places).sum() / self.places.sum()
-        return positive, negative, gates, peak / opened
+        return logits, gates, peak / opened
 
-    def _bits(self, share: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+    def _bits(self, share: Tensor, allowed: Tensor) -> Tensor:
         """Logits ±spread of the digits on allowed planes nearest to ``share`` of the full scale."""
         n, spread = self.config.planes, self.config.spread
         codes = torch.empty(share.shape, dtype=torch.long, device=share.device)
@@ -75,13 +75,13 @@ class CSQWeight(WeightForm):
             bounds = (sums[1:] + sums[:-1]) / 2
             out.copy_(sums[torch.bucketize(piece.abs() * (2**n - 1), bounds)].long())
         bits = torch.stack([(codes >> i) & 1 for i in range(n)]).bool()
-        positive = torch.where(bits & (share > 0), spread, -spread)
-        return positive, torch.where(bits & (share < 0), spread, -spread)
+        signed = torch.stack([bits & (share > 0), bits & (share < 0)])
+        return torch.where(signed, spread, -spread)
 
     @torch.no_grad()
     def fix(self, live: Tensor, *originals: Tensor) -> None:
         """Gates become ``live``; bits start again as the digits nearest to the weight of now."""
-        positive, negative, _, scale = originals
+        logits, _, scale = originals
         weight = self.forward(*originals)
         shares = torch.linspace(0.4, 1.2, 33, device=weight.device)
         trials = []
@@ -91,15 +91,14 @@ class CSQWeight(WeightForm):
             hard = torch.einsum("n,n...->...", self.places, digit) * share * scale
             trials.append((float((hard - weight).square().mean()), found, share))
         _, found, share = min(trials, key=lambda t: t[0])
-        positive.copy_(found[0])
-        negative.copy_(found[1])
+        logits.copy_(found)
         scale.mul_(share)
         self.chosen.copy_(live)
         self.fixed.fill_(True)
 
     def live(self, *originals: Tensor) -> Tensor:
         """Planes that are on; a group without any keeps its strongest one."""
-        gates = originals[2]
+        gates = originals[1]
         on = torch.where(self.fixed, self.chosen, gates > 0)
         empty = ~on.any(dim=1)
         on[empty, gates[empty].argmax(dim=1)] = True
@@ -107,14 +106,14 @@ class CSQWeight(WeightForm):
 
     def integers(self, *originals: Tensor) -> tuple[Tensor, Tensor]:
         """Exact digits on live planes; place values count from the lowest live one."""
-        positive, negative, _, scale = originals
+        logits, _, scale = originals
         on = self.live(*originals)
         low = int(on.any(dim=0).nonzero()[0])
-        digit = (positive > 0).long() - (negative > 0).long()
+        digit = (logits[0] > 0).long() - (logits[1] > 0).long()
         digit = digit.reshape(len(digit), self.groups, -1)
         powers = torch.arange(len(digit), device=digit.device) - low
         worth = on.long() * (1 << powers.clamp_min(0))
-        codes = torch.einsum("gn,ngr->gr", worth, digit).reshape(positive.shape[1:])
+        codes = torch.einsum("gn,ngr->gr", worth, digit).reshape(logits.shape[2:])
         step = scale.double() * 2**low / (2**self.config.planes - 1)
         return (codes, step) if step >= 0 else (-codes, -step)
 

@@ -56,11 +56,13 @@ class BSQWeight(WeightForm):
 
     powers: Tensor
     kept: Tensor
+    settled: Tensor
 
     def __init__(self, shape: torch.Size, planes: int) -> None:
         super().__init__(shape)
         self.register_buffer("powers", 2.0 ** torch.arange(planes))
         self.register_buffer("kept", torch.ones(planes))
+        self.register_buffer("settled", torch.tensor(False))  # the search is over
 
     def forward(self, *originals: Tensor) -> Tensor:
         positive, negative, scale = originals
@@ -124,7 +126,7 @@ class BSQ:
     name: ClassVar[str] = "bsq"
 
     def __init__(self, config: BSQConfig) -> None:
-        self.config, self.searching = config, True
+        self.config = config
 
     def prepare(self, model: nn.Module, samples: Tensor) -> nn.Module:
         c = self.config
@@ -144,13 +146,14 @@ class BSQ:
         for layer in formed_layers(model):
             for bits in layer.originals[:2]:
                 bits.clamp_(0, MOST)
-        if self.searching and done >= self.config.search:
+        if done >= self.config.search and not _settled(model):
             self._requantize(model)
-        self.searching = done < self.config.search
+            for layer in formed_layers(model):
+                _form(layer).settled.fill_(True)
 
     def penalty(self, model: nn.Module) -> Tensor | None:
         """``α · Σ_l (n_l · N_l / Σ n) · Σ_b ‖[p_b; n_b]‖₂`` over live planes."""
-        if not self.searching:
+        if _settled(model):
             return None
         layers = list(formed_layers(model))
         total = sum(layer.parameters for layer in layers)
@@ -163,7 +166,7 @@ class BSQ:
         return self.config.strength * torch.stack(terms).sum()
 
     def end_epoch(self, model: nn.Module, done: float) -> None:
-        if self.searching:
+        if not _settled(model):
             self._requantize(model)
 
     def _requantize(self, model: nn.Module) -> None:
@@ -183,3 +186,7 @@ class BSQ:
 def _form(layer: FormedLayer) -> BSQWeight:
     assert isinstance(layer.form, BSQWeight)
     return layer.form
+
+
+def _settled(model: nn.Module) -> bool:
+    return bool(_form(next(formed_layers(model))).settled)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from qcompiler.errors import QCompilerError
-from qcompiler.quant.costs import KINDS, LayerWork, cost, equivalent, shares, uniform
+from qcompiler.quant.costs import KINDS, CostTable, LayerWork, cost
 from qcompiler.quant.csq import CSQ, CSQConfig
 from qcompiler.quant.csq.budget import csq_layers
 
@@ -35,12 +35,12 @@ def test_penalty_prunes_above_and_grows_below(count: str, kind: str) -> None:
         if budget == 8.0:
             for layer in csq_layers(model):
                 with torch.no_grad():
-                    layer.originals[2][:, :4] = -0.01
+                    layer.originals[1][:, :4] = -0.01
         penalty = method.penalty(model)
         assert penalty is not None
         penalty.backward()
         for layer in csq_layers(model):
-            gates, others = layer.originals[2].grad, layer.originals[0].grad
+            gates, others = layer.originals[1].grad, layer.originals[0].grad
             assert gates is not None and (gates * sign > 0).all()
             assert others is None
 
@@ -57,7 +57,7 @@ def test_target_raised_in_training_grows_planes() -> None:
             optimizer.zero_grad()
             penalty.backward()
             optimizer.step()
-        opened = (layer.form.gates(layer.originals[2]) for layer in csq_layers(model))
+        opened = (layer.form.gates(layer.originals[1]) for layer in csq_layers(model))
         return sum(float(gates.detach().sum()) for gates in opened)
 
     before = train(40)
@@ -71,15 +71,13 @@ def test_settles_on_the_budget(kind: str, budget: float) -> None:
     method, model = prepared(budget=budget, cost=kind)
     for layer in csq_layers(model):
         with torch.no_grad():
-            layer.originals[2].normal_(generator=torch.Generator().manual_seed(1))
+            layer.originals[1].normal_(generator=torch.Generator().manual_seed(1))
     assert method.budget is not None
     method.budget.settle(model)
     layers = csq_layers(model)
     assert all(layer.live().any() for layer in layers)
     live = [float(layer.live().sum()) for layer in layers]
-    assert method.budget.average(model) == pytest.approx(
-        equivalent(method.budget.works, live, kind)
-    )
+    assert method.budget.average(model) == pytest.approx(method.budget.costs.equivalent(live))
     assert method.budget.average(model) == pytest.approx(budget, abs=0.4)  # three layers are coarse
 
 
@@ -90,13 +88,16 @@ def test_cost_kinds() -> None:
     assert cost(conv, 3, "stored") == 288 * 4
     assert cost(conv, 3, "cycles") == 288 * 36 * 4
     assert cost(fc, 3, "cycles") == 80 * 4
-    assert cost(conv, 2.5, "size") == 288 * 2.5
     assert cost(conv, 2, "lut") < cost(conv, 3, "lut")
     for kind in KINDS:
-        assert equivalent([conv, fc], [3, 3], kind) == pytest.approx(3)
-        assert sum(shares([conv, fc], kind)) == pytest.approx(1)
-        assert uniform([conv, fc], 2, kind) == cost(conv, 2, kind) + cost(fc, 2, kind)
-    assert shares([conv, fc], "planes") == [0.5, 0.5]
+        table = CostTable([conv, fc], kind)
+        assert table.equivalent([3, 3]) == pytest.approx(3)
+        assert table.equivalent([2.5, 2.5]) == pytest.approx(2.5)
+        assert 2 < table.equivalent([3, 2]) < 3
+        assert table.shares.sum() == pytest.approx(1)
+        assert table.uniform[2] == cost(conv, 2, kind) + cost(fc, 2, kind)
+    assert CostTable([conv, fc], "size").equivalent([3, 2]) == pytest.approx((864 + 160) / 368)
+    assert CostTable([conv, fc], "planes").shares.tolist() == [0.5, 0.5]
 
 
 def test_depthwise_cycles_count_each_group() -> None:

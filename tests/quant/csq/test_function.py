@@ -11,9 +11,9 @@ from qcompiler.quant.csq.function import BitSum, naive
 
 def arguments(groups: int, shape: tuple[int, ...], planes: int, beta: float) -> list[Tensor]:
     generator = torch.Generator().manual_seed(groups + planes)
-    logits = [torch.randn(planes, *shape, generator=generator, dtype=torch.float64) for _ in "pn"]
+    logits = torch.randn(2, planes, *shape, generator=generator, dtype=torch.float64)
     coefficients = torch.randn(groups, planes, generator=generator, dtype=torch.float64)
-    tensors = [*logits, coefficients]
+    tensors = [logits, coefficients]
     return [*(t.requires_grad_() for t in tensors), torch.tensor(beta, dtype=torch.float64)]
 
 
@@ -26,7 +26,7 @@ def test_equals_autograd(shape: tuple[int, ...], groups: int, planes: int) -> No
         args = arguments(groups, shape, planes, 3.0)
         weight = function(*args)
         weight.backward(torch.linspace(-1, 1, weight.numel()).double().reshape(weight.shape))
-        results.append([weight.detach(), *(a.grad for a in args[:3])])
+        results.append([weight.detach(), *(a.grad for a in args[:2])])
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
@@ -36,10 +36,10 @@ def test_gradient_is_that_of_differences() -> None:
 
 
 def test_limit_is_the_hard_form() -> None:
-    positive, negative, coefficients, _ = arguments(1, (4, 2, 3, 3), 8, 1.0)
-    hard = (positive > 0).double() - (negative > 0).double()
+    bits, coefficients, _ = arguments(1, (4, 2, 3, 3), 8, 1.0)
+    hard = (bits[0] > 0).double() - (bits[1] > 0).double()
     wanted = torch.einsum("n,n...->...", coefficients[0], hard)
-    got = BitSum.apply(positive, negative, coefficients, torch.tensor(1e6, dtype=torch.float64))
+    got = BitSum.apply(bits, coefficients, torch.tensor(1e6, dtype=torch.float64))
     torch.testing.assert_close(got, wanted)
 
 

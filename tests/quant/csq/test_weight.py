@@ -36,7 +36,7 @@ def test_starts_near_the_weight_at_any_temperature(beta: float) -> None:
 def test_place_values_do_not_train() -> None:
     module, _ = layer(CSQConfig())
     assert "places" in next(formed_layers(module)).form.state_dict()
-    assert len(list(module.parameters())) == 5  # bias, P, M, m, s
+    assert len(list(module.parameters())) == 4  # bias, P and M, m, s
 
 
 @settings(max_examples=30, deadline=None)
@@ -47,13 +47,13 @@ def test_integers_are_the_hard_weight(seed: int, planes: int, groups: int) -> No
     found = next(formed_layers(module))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for tensor in found.originals[:3]:
+        for tensor in found.originals[:2]:
             tensor.copy_(torch.randn(tensor.shape, generator=generator))
-    positive, negative, _, scale = (t.detach().double() for t in found.originals)
+    bits, _, scale = (t.detach().double() for t in found.originals)
     on = found.live()
     assert on.any(dim=1).all()  # no group dies
     places = 2.0 ** torch.arange(planes).double() / (2**planes - 1)
-    digit = ((positive > 0).double() - (negative > 0).double()).reshape(planes, groups, -1)
+    digit = ((bits[0] > 0).double() - (bits[1] > 0).double()).reshape(planes, groups, -1)
     wanted = torch.einsum("gn,ngr->gr", on * places * scale, digit)
     codes, step = found.integers()
     np.testing.assert_allclose(codes * step, wanted.reshape(codes.shape), rtol=1e-12)
@@ -66,7 +66,7 @@ def test_a_layer_without_gates_keeps_its_strongest() -> None:
     module, _ = layer(CSQConfig(groups=2))
     found = next(formed_layers(module))
     with torch.no_grad():
-        found.originals[2].copy_(-torch.arange(1.0, 17).reshape(2, 8))
+        found.originals[1].copy_(-torch.arange(1.0, 17).reshape(2, 8))
     assert found.live().tolist() == [[True] + [False] * 7] * 2
     assert int(found.integers()[0].abs().max()) == 1
 
@@ -76,7 +76,7 @@ def test_negative_scale_becomes_negative_codes() -> None:
     found = next(formed_layers(module))
     codes, step = found.integers()
     with torch.no_grad():
-        found.originals[3].neg_()
+        found.originals[2].neg_()
     flipped, same = found.integers()
     assert (flipped == -codes).all() and same == step
 
@@ -105,5 +105,5 @@ def test_momentum_cannot_move_fixed_gates() -> None:
     found.form.fix(found.live(), *found.originals)
     before = found.live()
     with torch.no_grad():
-        found.originals[2].neg_()
+        found.originals[1].neg_()
     assert (found.live() == before).all()

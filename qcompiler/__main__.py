@@ -1,0 +1,5 @@
+"""``python -m qcompiler``, which torchrun starts too."""
+
+from qcompiler.cli import main
+
+main()

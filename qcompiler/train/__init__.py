@@ -1,0 +1,1 @@
+"""Training with quantization: data, loop, checkpoints, and the integer network at the end."""

@@ -1,0 +1,75 @@
+"""The one table of training methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qcompiler.errors import QCompilerError
+from qcompiler.quant.qat.method import Method
+from qcompiler.train.config import UNQUANTIZED, TrainConfig
+from qcompiler.train.options import settings
+from qcompiler.train.plain import Plain
+
+
+def make_method(config: TrainConfig) -> Method:
+    """The method that ``config`` names, with its settings.
+
+    Raises:
+        QCompilerError: There is no such method, or it lacks or does not know a setting.
+    """
+    if config.method not in METHODS:
+        raise QCompilerError(
+            f"method {config.method!r} is unknown", hint=f"choose one of {', '.join(METHODS)}"
+        )
+    return METHODS[config.method](config)
+
+
+def _float(config: TrainConfig) -> Method:
+    _takes_no(config, "budget", "bits", "activations", why="it does not quantize")
+    settings(Plain, config.method, config.options)
+    return Plain()
+
+
+def _csq(config: TrainConfig) -> Method:
+    from qcompiler.quant.csq import CSQ, CSQConfig
+
+    _takes_no(config, "bits", why="it chooses them within --budget")
+    if config.budget is None:
+        raise QCompilerError(
+            "csq needs a budget: the average bits of a weight",
+            hint="give --budget, such as --budget 3.0",
+        )
+    fields = {"budget": config.budget, "activations": config.activations}
+    return CSQ(settings(CSQConfig, config.method, config.options, **fields))
+
+
+def _lsq(config: TrainConfig) -> Method:
+    from qcompiler.quant.qat.lsq import LSQ, LSQConfig
+
+    _takes_no(config, "budget", why="all its layers have the same --bits")
+    if config.bits in UNQUANTIZED:
+        raise QCompilerError("lsq needs a weight width", hint="give --bits, such as --bits 4")
+    fields = {"bits": config.bits, "activations": config.activations}
+    return LSQ(settings(LSQConfig, config.method, config.options, **fields))
+
+
+def _bsq(config: TrainConfig) -> Method:
+    from qcompiler.quant.qat.bsq import BSQ, BSQConfig
+
+    _takes_no(config, "budget", "bits", why="its size follows from --set strength=NUMBER")
+    fields = {"activations": config.activations}
+    return BSQ(settings(BSQConfig, config.method, config.options, **fields))
+
+
+METHODS: dict[str, Callable[[TrainConfig], Method]] = {
+    "float": _float,
+    "csq": _csq,
+    "lsq": _lsq,
+    "bsq": _bsq,
+}
+
+
+def _takes_no(config: TrainConfig, *fields: str, why: str) -> None:
+    for field in fields:
+        if getattr(config, field) not in (None, 0):
+            raise QCompilerError(f"{config.method} takes no --{field}", hint=why)
