@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMP := $(VENV)/.stamp
 
-.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd clean
+.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-csq-step bench-csq csq-report clean
 
 help:           ## what can be made
 	@grep -hE '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -45,6 +45,16 @@ bench-ptq: $(STAMP)  ## quantization methods on CIFAR-10, 8 to 3 bits: hours; go
 
 bench-winograd: $(STAMP)  ## a 3x3 layer by Winograd and by direct multipliers: Yosys' cells, RTL (20 minutes)
 	$(BIN)/python benchmarks/winograd.py
+
+bench-csq-step: $(STAMP)  ## a training step of ResNet-20: float, CSQ by naive autograd, CSQ fused
+	$(BIN)/python benchmarks/csq_step.py
+
+bench-csq: $(STAMP)  ## CSQ, LSQ and BSQ on CIFAR-10: hours; goes on where it stopped (needs the data)
+	$(BIN)/python benchmarks/csq.py
+
+csq-report: $(STAMP)  ## results of bench-csq as a table and a picture in docs/
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/csq_report.py
 
 clean:          ## remove what was made, the environment too
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Weight bits per layer from measured sensitivity, under a budget of size or cycles."""
+"""Weight bits per layer from measured sensitivity, under a budget of size, cycles or logic."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.progress import QUIET, Progress, tracked
 from qcompiler.quant.config import QuantConfig
+from qcompiler.quant.costs import CostTable, LayerWork
 from qcompiler.quant.histogram import not_finite
 from qcompiler.quant.ranges import weight_spec
 from qcompiler.reference.nn import run_nn
@@ -30,16 +31,16 @@ class Sensitivity:
     """What quantizing one layer's weights alone does to the network's output.
 
     Args:
-        layer: Node name.
-        weights: How many it has.
-        products: Multiplications per frame.
+        work: What the layer's cost depends on; its name is the node's.
         loss: Mean square error of the network's output over its variance, one per WIDTHS.
     """
 
-    layer: str
-    weights: int
-    products: int
+    work: LayerWork
     loss: tuple[float, ...]
+
+    @property
+    def layer(self) -> str:
+        return self.work.name
 
 
 def measure(graph: Graph, samples: Array, progress: Progress = QUIET) -> list[Sensitivity]:
@@ -57,9 +58,14 @@ def measure(graph: Graph, samples: Array, progress: Progress = QUIET) -> list[Se
             spec = weight_spec(op.weight, bits, "mse", 100.0)
             trial.replace(layer, replace(op, weight_quant=spec))
             losses.append(float((run_nn(trial, x) - wanted).double().square().mean()) / scale)
-        pixels = int(np.prod(graph.type(layer).shape[1:]))
-        found.append(Sensitivity(layer, op.weight.size, op.weight.size * pixels, tuple(losses)))
+        found.append(Sensitivity(_work(graph, layer), tuple(losses)))
     return found
+
+
+def _work(graph: Graph, layer: str) -> LayerWork:
+    op, shape = graph.op(layer), graph.type(layer).shape
+    pixels = (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
+    return LayerWork(layer, op.weight.shape, pixels, getattr(op, "groups", 1))
 
 
 def _check_finite(graph: Graph, x: Tensor, output: Tensor) -> None:
@@ -82,9 +88,8 @@ def allocate(
     which solves the same integer program).
 
     Args:
-        budget: Average bits of a weight (``size``), or of a product (``cycles``: what a bit-serial
-            array spends on a frame).
-        kind: ``size`` or ``cycles``.
+        budget: The network may cost as much as with so many bits in every layer.
+        kind: Measure of the cost, one of config.BUDGETS (see `costs`).
         pinned: Widths that are given; the others share what they leave.
 
     Raises:
@@ -98,8 +103,9 @@ def allocate(
                 f"{bits} bits are outside {WIDTHS[0]} to {WIDTHS[-1]}, the widths of a budget",
                 where=name,
             )
-    size = np.array([s.weights if kind == "size" else s.products for s in found], np.float64)
-    widths = np.array(WIDTHS, np.float64)
+    table = CostTable([s.work for s in found], kind)
+    cost = table.table[:, np.array(WIDTHS) - 1].ravel()  # a sign bit and WIDTHS - 1 planes
+    most = float(np.interp(budget - 1, range(len(table.uniform)), table.uniform))
     # Losses may rise a hair with the width by chance; a wider layer is never the worse choice.
     loss = np.array([np.maximum.accumulate(s.loss[::-1])[::-1] for s in found])
     # In units of what the same width everywhere loses, or the solver's tolerances are too coarse.
@@ -107,10 +113,12 @@ def allocate(
     layers, options = loss.shape
     allowed = [pinned.get(s.layer, bits) == bits for s in found for bits in WIDTHS]
     once = np.kron(np.eye(layers), np.ones(options))
-    cost = np.kron(size / size.sum(), widths)
     solved = milp(
         loss.ravel(),
-        constraints=[LinearConstraint(once, 1, 1), LinearConstraint(cost[None], 0, budget + 1e-9)],
+        constraints=[
+            LinearConstraint(once, 1, 1),
+            LinearConstraint(cost[None] / most, 0, 1 + 1e-9),
+        ],
         integrality=np.ones(layers * options),
         bounds=Bounds(0, np.array(allowed, np.float64)),
         options={"mip_rel_gap": 0.0},

@@ -16,7 +16,7 @@ from qcompiler.errors import QCompilerError
 MIN_BITS, MAX_BITS = 1, 8
 METHODS = ("easyquant", "max-abs", "percentile", "kl", "mse", "reconstruct")
 CORRECTIONS = ("none", "bias", "batch-norm")
-BUDGETS = ("size", "cycles")
+BUDGETS = ("size", "stored", "cycles", "lut")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class QuantConfig:
         iterations: Steps that reconstruct takes for each block.
         budget: Average weight bits that ``auto_bits`` chooses the layers' widths for; None takes
             ``weights`` and ``layers``.
-        budget_kind: ``size`` (average over weights) or ``cycles`` (over multiplications).
+        budget_kind: What the budget is an average of: one of BUDGETS (docs/quantization.md).
         seconds: Time easyquant is to stay within; None takes as long as it takes.
     """
 

@@ -10,6 +10,7 @@ import pytest
 
 from qcompiler.errors import QCompilerError
 from qcompiler.quant.auto_bits import WIDTHS, Sensitivity, allocate, measure
+from qcompiler.quant.costs import CostTable, LayerWork
 from tests.quant.nets import network, samples
 
 
@@ -17,9 +18,11 @@ def random_layers(seed: int, layers: int) -> list[Sensitivity]:
     rng = np.random.default_rng(seed)
     return [
         Sensitivity(
-            f"l{k}",
-            int(rng.integers(10, 500)),
-            int(rng.integers(10, 5000)),
+            LayerWork(
+                f"l{k}",
+                (int(rng.integers(1, 20)), int(rng.integers(1, 20)), 1, 1),
+                (int(rng.integers(1, 9)), int(rng.integers(1, 9))),
+            ),
             tuple(float(rng.uniform(0.1, 5)) * 4.0 ** -np.array(WIDTHS)),
         )
         for k in range(layers)
@@ -31,7 +34,9 @@ def random_layers(seed: int, layers: int) -> list[Sensitivity]:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_of_all_choices(seed: int, kind: str, scale: float) -> None:
     found = [replace(s, loss=tuple(scale * v for v in s.loss)) for s in random_layers(seed, 4)]
-    size = np.array([s.weights if kind == "size" else s.products for s in found])
+    size = np.array([s.work.weights for s in found])
+    if kind == "cycles":
+        size *= [s.work.pixels[0] * s.work.pixels[1] for s in found]
     budget = 3.5 + seed / 2
 
     def cost(bits: tuple[int, ...]) -> float:
@@ -46,6 +51,14 @@ def test_the_best_of_all_choices(seed: int, kind: str, scale: float) -> None:
     assert loss(chosen) == pytest.approx(best)
 
 
+def test_logic_is_within_its_budget() -> None:
+    found = random_layers(2, 4)
+    table = CostTable([s.work for s in found], "lut")
+    widths = allocate(found, 4.0, "lut")
+    assert table.equivalent([b - 1 for b in widths.values()]) <= 3.0 + 1e-6
+    assert len(set(widths.values())) > 1
+
+
 def test_all_of_eight_bits_and_the_least() -> None:
     found = random_layers(0, 3)
     assert set(allocate(found, 8.0).values()) == {8}
@@ -55,8 +68,8 @@ def test_all_of_eight_bits_and_the_least() -> None:
 def test_sensitivity_falls_with_the_width() -> None:
     found = measure(network(), samples())
     assert [s.layer for s in found] == ["c1", "c2", "c3", "fc"]
-    assert found[0].weights == 6 * 3 * 9 and found[0].products == 6 * 3 * 9 * 81
-    assert found[3].products == 30
+    assert found[0].work == LayerWork("c1", (6, 3, 3, 3), (9, 9))
+    assert found[3].work.weights == 30
     for layer in found:
         assert layer.loss[0] > 10 * layer.loss[-1] > 0
 
@@ -74,10 +87,10 @@ def test_an_unknown_kind() -> None:
 
 def test_given_widths_stay_and_the_others_share_the_rest() -> None:
     found = random_layers(1, 3)
-    widths = allocate(found, 4.0, pinned={"l1": 8})
-    size = np.array([s.weights for s in found])
+    widths = allocate(found, 6.0, pinned={"l1": 8})
+    size = np.array([s.work.weights for s in found])
     assert widths["l1"] == 8
-    assert size @ np.array(list(widths.values())) / size.sum() <= 4.0
+    assert size @ np.array(list(widths.values())) / size.sum() <= 6.0
     with pytest.raises(QCompilerError, match="no widths are within"):
         allocate(found, 2.0, pinned={"l1": 8})
     with pytest.raises(QCompilerError, match="1 bits are outside 2 to 8"):

@@ -16,6 +16,7 @@ from qcompiler.quant.qat.method import Finalized
 from qcompiler.quant.qat.weights import FormedLayer, WeightForm, formed_layers
 
 Array = np.ndarray[Any, Any]
+ROUNDS = 4  # requantizations of a search (the paper: three in 350 epochs, one behind)
 MOST = 2.0  # bits are kept in [0, 2] while they train
 
 
@@ -56,13 +57,13 @@ class BSQWeight(WeightForm):
 
     powers: Tensor
     kept: Tensor
-    settled: Tensor
+    rounds: Tensor
 
     def __init__(self, shape: torch.Size, planes: int) -> None:
         super().__init__(shape)
         self.register_buffer("powers", 2.0 ** torch.arange(planes))
         self.register_buffer("kept", torch.ones(planes))
-        self.register_buffer("settled", torch.tensor(False))  # the search is over
+        self.register_buffer("rounds", torch.tensor(0))  # requantizations so far, of ROUNDS
 
     def forward(self, *originals: Tensor) -> Tensor:
         positive, negative, scale = originals
@@ -142,14 +143,16 @@ class BSQ:
 
     @torch.no_grad()
     def begin_step(self, model: nn.Module, done: float) -> None:
-        """Bits stay within [0, 2]; the search ends with one last requantization."""
+        """Bits stay within [0, 2]; from time to time in the search, and at its end, exact again."""
         for layer in formed_layers(model):
             for bits in layer.originals[:2]:
                 bits.clamp_(0, MOST)
-        if done >= self.config.search and not _settled(model):
-            self._requantize(model)
-            for layer in formed_layers(model):
-                _form(layer).settled.fill_(True)
+        share = min(done / self.config.search, 1.0)
+        layers = list(formed_layers(model))
+        if int(share * ROUNDS) > int(_form(layers[0]).rounds):
+            for layer in layers:
+                _form(layer).requantize(*layer.originals)
+                _form(layer).rounds.fill_(int(share * ROUNDS))
 
     def penalty(self, model: nn.Module) -> Tensor | None:
         """``α · Σ_l (n_l · N_l / Σ n) · Σ_b ‖[p_b; n_b]‖₂`` over live planes."""
@@ -166,12 +169,7 @@ class BSQ:
         return self.config.strength * torch.stack(terms).sum()
 
     def end_epoch(self, model: nn.Module, done: float) -> None:
-        if not _settled(model):
-            self._requantize(model)
-
-    def _requantize(self, model: nn.Module) -> None:
-        for layer in formed_layers(model):
-            _form(layer).requantize(*layer.originals)
+        """Nothing: everything follows the step."""
 
     def columns(self, model: nn.Module) -> dict[str, float]:
         layers = list(formed_layers(model))
@@ -189,4 +187,4 @@ def _form(layer: FormedLayer) -> BSQWeight:
 
 
 def _settled(model: nn.Module) -> bool:
-    return bool(_form(next(formed_layers(model))).settled)
+    return int(_form(next(formed_layers(model))).rounds) == ROUNDS
