@@ -125,6 +125,10 @@ def verify(
     output = _port_stream(build)
     expected["m_axis"] = beats_of(trace[output.tensor], output)
     limit = watchdog or 20_000 + 4 * max(s.beats for s in streams.values())
+    if not stalls:
+        raise QCompilerError(
+            "no run was asked for", where="stalls", hint="Stall(0, 0) is a run without stalls"
+        )
     runs = [(stall, False) for stall in stalls] + ([(stalls[0], True)] if reset else [])
     results: list[BenchResult] = []
     progress.begin("simulating", len(runs))

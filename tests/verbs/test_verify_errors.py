@@ -60,3 +60,8 @@ def test_verify(options: tuple[str, ...], place: Path, files: Files, capsys: Cap
 def test_the_library_raises_what_the_command_prints(files: Files) -> None:
     with pytest.raises(QCompilerError, match=r"inputs: has shape \(9, 2, 5, 6\)"):
         verify(files / "build", IMAGES[:, :, :5])
+
+
+def test_no_run_at_all_is_refused(files: Files) -> None:
+    with pytest.raises(QCompilerError, match="no run was asked for"):
+        verify(files.build, IMAGES, stalls=())
