@@ -44,7 +44,7 @@ class Trial:
             groups = self.method.parameter_groups(self.model, 1e-4)
             if form == "naive":
                 for layer in csq_layers(self.model):
-                    layer.form._sum = naive  # type: ignore[assignment]
+                    layer.form._sum = naive  # type: ignore[assignment, union-attr]
         self.model.train()
         self.optimizer = torch.optim.SGD(groups, lr=1e-3, momentum=0.9)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,26 +15,52 @@ CACHED = 16 * 8192  # numbers of one piece
 _held = threading.local()
 
 
+class Phase(NamedTuple):
+    """What does not train.
+
+    Args:
+        places: Place values e (N,).
+        beta: Temperature, shape ().
+        worth: What a fresh bit is worth while it is soft, shape ().
+        fixed: Whether gates are hard, bool ().
+        chosen: Hard gates, bool (G, N).
+    """
+
+    places: Tensor
+    beta: Tensor
+    worth: Tensor
+    fixed: Tensor
+    chosen: Tensor
+
+    def gates(self, logits: Tensor) -> Tensor:
+        """g (G, N), 0 to 1."""
+        soft = torch.sigmoid(self.beta * logits)
+        return torch.where(self.fixed, self.chosen.to(soft.dtype), soft)
+
+
 class BitSum(Function):
-    """``W = Σ_i c_i · (σ(β·P_i) - σ(β·M_i))`` (CSQ, arXiv 2212.02770, eq. 4).
+    """``W = s/t · Σ_i e_i · g_i · (σ(β·P_i) - σ(β·M_i))`` (CSQ, arXiv 2212.02770, eq. 4).
 
     What autograd would keep, 2N planes and their differences, is computed again in backward, and
     as ``(tanh(β·P_i/2) - tanh(β·M_i/2)) / 2``: one pass for P and M together.
 
     Args of ``apply``:
         logits: P and M, (2, N, O, …).
-        coefficients: c (G, N), scale, place value and gate of each plane, for each of G groups
-            of O/G output channels.
-        beta: Temperature, shape ().
+        gates: Gate logits m (G, N), for each of G groups of O/G output channels.
+        scale: s, shape ().
+        phase: The fields of `Phase`.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, coefficients: Tensor, beta: Tensor) -> Tensor:
-        ctx.save_for_backward(logits, coefficients, beta)
-        bits, signed, half = _rows(logits, coefficients), _signed(coefficients), beta / 2
+    def forward(ctx: Any, logits: Tensor, gates: Tensor, scale: Tensor, *phase: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, gates, scale, *phase)
+        now = Phase(*phase)
+        signed = _signed(now.gates(gates) * now.places * (scale / now.worth))
+        bits, half = _rows(logits, gates), now.beta / 2
         weight = torch.empty_like(bits[0])
         for piece in _pieces(bits):
-            soft = torch.mul(bits[..., piece], half, out=_scratch(0, bits[..., piece])).tanh_()
+            part = bits[..., piece]
+            soft = torch.mul(part, half, out=_scratch(0, part)).tanh_()
             if len(signed) == 1:
                 torch.mm(signed, soft[:, 0], out=weight[:, piece])
             else:
@@ -43,9 +69,12 @@ class BitSum(Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None]:
-        logits, coefficients, beta = ctx.saved_tensors
-        bits, signed, half = _rows(logits, coefficients), _signed(coefficients), beta / 2
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        logits, gates, scale, *phase = ctx.saved_tensors
+        now = Phase(*phase)
+        opened, unit = now.gates(gates), now.places / now.worth
+        signed = _signed(opened * unit * scale)
+        bits, half = _rows(logits, gates), now.beta / 2
         up, slopes = upstream.reshape(bits.shape[1:]), (signed * half).T[:, :, None]
         down, sums = torch.empty_like(bits), torch.zeros_like(bits[..., 0])
         for piece in _pieces(bits):
@@ -57,13 +86,15 @@ class BitSum(Function):
                 sums[:, 0].addmv_(soft[:, 0], up[0, piece])
             else:
                 sums += torch.einsum("ngr,gr->ng", soft, up[:, piece])
-        planes = coefficients.shape[1]
-        return down.view(logits.shape), (sums[:planes] - sums[planes:]).T / 2, None
+        planes = gates.shape[1]
+        each = (sums[:planes] - sums[planes:]).T * unit / 2  # gradient of s·g
+        slope = opened * (1 - opened) * now.beta * scale * ~now.fixed
+        return down.view(logits.shape), each * slope, (each * opened).sum(), *(None for _ in phase)
 
 
-def _rows(logits: Tensor, coefficients: Tensor) -> Tensor:
+def _rows(logits: Tensor, gates: Tensor) -> Tensor:
     """(2, N, O, …) to (2N, G, rest)."""
-    return logits.reshape(2 * logits.shape[1], len(coefficients), -1)
+    return logits.reshape(2 * logits.shape[1], len(gates), -1)
 
 
 def _signed(coefficients: Tensor) -> Tensor:
@@ -97,9 +128,11 @@ def _scratch(slot: int, like: Tensor) -> Tensor:
     return held[: like.numel()].view(like.shape)
 
 
-def naive(logits: Tensor, coefficients: Tensor, beta: Tensor) -> Tensor:
+def naive(logits: Tensor, gates: Tensor, scale: Tensor, *phase: Tensor) -> Tensor:
     """The same by ordinary autograd, as the paper's formula reads; for tests and comparison."""
-    soft = torch.sigmoid(beta * logits[0]) - torch.sigmoid(beta * logits[1])
-    places = coefficients.repeat_interleave(logits.shape[2] // len(coefficients), 0).T
+    now = Phase(*phase)
+    soft = torch.sigmoid(now.beta * logits[0]) - torch.sigmoid(now.beta * logits[1])
+    places = scale / now.worth * now.places * now.gates(gates)
+    places = places.repeat_interleave(logits.shape[2] // len(gates), 0).T
     shape = (*places.shape, *(1,) * (soft.dim() - 2))
     return (places.reshape(shape) * soft).sum(0)

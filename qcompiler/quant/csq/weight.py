@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from qcompiler.quant.csq.config import CSQConfig
-from qcompiler.quant.csq.function import BitSum
+from qcompiler.quant.csq.function import BitSum, Phase
 from qcompiler.quant.qat.weights import WeightForm, best_step
 
 
@@ -38,16 +38,13 @@ class CSQWeight(WeightForm):
         self.register_buffer("chosen", chosen)  # the hard gates, out of momentum's reach
         self._sum = torch.compile(BitSum.apply) if config.compile else BitSum.apply
 
-    def gates(self, logits: Tensor) -> Tensor:
-        """g (G, N), 0 to 1."""
-        soft = torch.sigmoid(self.beta * logits)
-        return torch.where(self.fixed, self.chosen.to(soft.dtype), soft)
+    @property
+    def phase(self) -> Phase:
+        worth = torch.tanh(self.beta * (self.config.spread / 2))
+        return Phase(self.places, self.beta, worth, self.fixed, self.chosen)
 
     def forward(self, *originals: Tensor) -> Tensor:
-        logits, gates, scale = originals
-        worth = torch.tanh(self.beta * (self.config.spread / 2))
-        coefficients = scale / worth * self.places * self.gates(gates)
-        return cast(Tensor, self._sum(logits, coefficients, self.beta))
+        return cast(Tensor, self._sum(*originals, *self.phase))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
         """The bits of the rounded weight, and a scale that makes up for gates that start half open.

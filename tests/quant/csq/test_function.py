@@ -9,26 +9,44 @@ from torch import Tensor
 from qcompiler.quant.csq.function import BitSum, naive
 
 
-def arguments(groups: int, shape: tuple[int, ...], planes: int, beta: float) -> list[Tensor]:
+def arguments(
+    groups: int, shape: tuple[int, ...], planes: int, beta: float, fixed: bool = False
+) -> list[Tensor]:
+    """Logits, gates and scale that train, then a phase."""
     generator = torch.Generator().manual_seed(groups + planes)
-    logits = torch.randn(2, planes, *shape, generator=generator, dtype=torch.float64)
-    coefficients = torch.randn(groups, planes, generator=generator, dtype=torch.float64)
-    tensors = [logits, coefficients]
-    return [*(t.requires_grad_() for t in tensors), torch.tensor(beta, dtype=torch.float64)]
+
+    def random(*size: int) -> Tensor:
+        return torch.randn(size, generator=generator, dtype=torch.float64)
+
+    trained = [random(2, planes, *shape), random(groups, planes), random()]
+    places = 2.0 ** torch.arange(planes, dtype=torch.float64)
+    scalars = torch.tensor([beta, 0.7], dtype=torch.float64).unbind()
+    chosen = random(groups, planes) > 0
+    return [*(t.requires_grad_() for t in trained), places, *scalars, torch.tensor(fixed), chosen]
 
 
+@pytest.mark.parametrize("fixed", [False, True])
 @pytest.mark.parametrize("shape", [(4, 3), (4, 2, 3, 3)])
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("planes", [1, 3, 8])
-def test_equals_autograd(shape: tuple[int, ...], groups: int, planes: int) -> None:
+def test_equals_autograd(shape: tuple[int, ...], groups: int, planes: int, fixed: bool) -> None:
     results = []
     for function in (BitSum.apply, naive):
-        args = arguments(groups, shape, planes, 3.0)
+        args = arguments(groups, shape, planes, 3.0, fixed)
         weight = function(*args)
         weight.backward(torch.linspace(-1, 1, weight.numel()).double().reshape(weight.shape))
-        results.append([weight.detach(), *(a.grad for a in args[:2])])
+        gates = torch.zeros_like(args[1]) if args[1].grad is None else args[1].grad
+        results.append([weight.detach(), args[0].grad, gates, args[2].grad])
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_pieces_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = BitSum.apply(*arguments(2, (4, 5), 3, 2.0))
+    monkeypatch.setattr("qcompiler.quant.csq.function.CACHED", 40)
+    args = arguments(2, (4, 5), 3, 2.0)
+    torch.testing.assert_close(BitSum.apply(*args), whole, rtol=1e-14, atol=0)
+    assert torch.autograd.gradcheck(BitSum.apply, args)
 
 
 def test_gradient_is_that_of_differences() -> None:
@@ -36,10 +54,11 @@ def test_gradient_is_that_of_differences() -> None:
 
 
 def test_limit_is_the_hard_form() -> None:
-    bits, coefficients, _ = arguments(1, (4, 2, 3, 3), 8, 1.0)
-    hard = (bits[0] > 0).double() - (bits[1] > 0).double()
-    wanted = torch.einsum("n,n...->...", coefficients[0], hard)
-    got = BitSum.apply(bits, coefficients, torch.tensor(1e6, dtype=torch.float64))
+    logits, gates, scale, places, _, worth, fixed, chosen = arguments(1, (4, 2, 3, 3), 8, 1.0)
+    hard = (logits[0] > 0).double() - (logits[1] > 0).double()
+    wanted = torch.einsum("n,n...->...", (gates[0] > 0) * places, hard) * scale / worth
+    hot = torch.tensor(1e6, dtype=torch.float64)
+    got = BitSum.apply(logits, gates, scale, places, hot, worth, fixed, chosen)
     torch.testing.assert_close(got, wanted)
 
 
