@@ -32,6 +32,8 @@ class CSQConfig:
         gate: Gate logits start here; 0 leaves each plane half open, as the paper does.
         slope: How much higher each plane's gate logit starts than that of the plane below; the
             logit is ``gate`` at the budget's edge. 0 is the paper's start.
+        bit_rate: Rate at which weights learn through their bits while these are undecided, as a
+            multiple of the learning rate; 0 is the paper's plain gradient, many times slower.
         gate_rate: Learning rate of gate logits, as a multiple of the others'.
         compile: Run the fused function through ``torch.compile`` (needs a C++ compiler).
     """
@@ -50,6 +52,7 @@ class CSQConfig:
     spread: float = 0.5
     gate: float = 0.0
     slope: float = 0.1
+    bit_rate: float = 1.0
     gate_rate: float = 10.0
     compile: bool = False
 
@@ -80,6 +83,8 @@ class CSQConfig:
             )
         if not 0 < self.search < 1:
             raise QCompilerError(f"{self.search:g} is no share between 0 and 1", where="search")
+        if not 0 <= self.bit_rate < float("inf"):
+            raise QCompilerError(f"{self.bit_rate:g} is negative", where="bit_rate")
         for what in ("strength", "spread", "gate_rate"):
             if not 0 < getattr(self, what) < float("inf"):
                 raise QCompilerError(f"{getattr(self, what):g} is not positive", where=what)

@@ -24,6 +24,7 @@ class Phase(NamedTuple):
         worth: What a fresh bit is worth while it is soft, shape ().
         fixed: Whether gates are hard, bool ().
         chosen: Hard gates, bool (G, N).
+        rate: Factor on the gradient of the logits, shape (); 1 is the true gradient.
     """
 
     places: Tensor
@@ -31,6 +32,7 @@ class Phase(NamedTuple):
     worth: Tensor
     fixed: Tensor
     chosen: Tensor
+    rate: Tensor
 
     def gates(self, logits: Tensor) -> Tensor:
         """g (G, N), 0 to 1."""
@@ -75,7 +77,7 @@ class BitSum(Function):
         opened, unit = now.gates(gates), now.places / now.worth
         signed = _signed(opened * unit * scale)
         bits, half = _rows(logits, gates), now.beta / 2
-        up, slopes = upstream.reshape(bits.shape[1:]), (signed * half).T[:, :, None]
+        up, slopes = upstream.reshape(bits.shape[1:]), (signed * half * now.rate).T[:, :, None]
         down, sums = torch.empty_like(bits), torch.zeros_like(bits[..., 0])
         for piece in _pieces(bits):
             part = bits[..., piece]

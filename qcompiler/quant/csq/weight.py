@@ -38,13 +38,24 @@ class CSQWeight(WeightForm):
         self.register_buffer("chosen", chosen)  # the hard gates, out of momentum's reach
         self._sum = torch.compile(BitSum.apply) if config.compile else BitSum.apply
 
-    @property
-    def phase(self) -> Phase:
+    def phase(self, scale: Tensor) -> Phase:
         worth = torch.tanh(self.beta * (self.config.spread / 2))
-        return Phase(self.places, self.beta, worth, self.fixed, self.chosen)
+        rate = self._rate(scale.detach(), worth)
+        return Phase(self.places, self.beta, worth, self.fixed, self.chosen, rate)
+
+    def _rate(self, scale: Tensor, worth: Tensor) -> Tensor:
+        """How much faster undecided bits must learn for the weight to move as in plain SGD.
+
+        A weight is the sum of 2N logits with slopes ``s·e_i·β/(4t)``; a step of the logits moves
+        it by the sum of their squares.
+        """
+        if not self.config.bit_rate:
+            return torch.ones_like(worth)
+        slopes = scale * self.places * (self.beta / (4 * worth))
+        return self.config.bit_rate / (2 * slopes.square().sum()).clamp_min(1e-12)
 
     def forward(self, *originals: Tensor) -> Tensor:
-        return cast(Tensor, self._sum(*originals, *self.phase))
+        return cast(Tensor, self._sum(*originals, *self.phase(originals[2])))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
         """The bits of the rounded weight, and a scale that makes up for gates that start half open.

@@ -57,7 +57,10 @@ def test_target_raised_in_training_grows_planes() -> None:
             optimizer.zero_grad()
             penalty.backward()
             optimizer.step()
-        opened = (layer.form.phase.gates(layer.originals[1]) for layer in csq_layers(model))
+        opened = (
+            layer.form.phase(layer.originals[2]).gates(layer.originals[1])
+            for layer in csq_layers(model)
+        )
         return sum(float(gates.detach().sum()) for gates in opened)
 
     before = train(40)

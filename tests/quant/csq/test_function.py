@@ -22,7 +22,8 @@ def arguments(
     places = 2.0 ** torch.arange(planes, dtype=torch.float64)
     scalars = torch.tensor([beta, 0.7], dtype=torch.float64).unbind()
     chosen = random(groups, planes) > 0
-    return [*(t.requires_grad_() for t in trained), places, *scalars, torch.tensor(fixed), chosen]
+    phase = [places, *scalars, torch.tensor(fixed), chosen, torch.ones((), dtype=torch.float64)]
+    return [*(t.requires_grad_() for t in trained), *phase]
 
 
 @pytest.mark.parametrize("fixed", [False, True])
@@ -54,11 +55,11 @@ def test_gradient_is_that_of_differences() -> None:
 
 
 def test_limit_is_the_hard_form() -> None:
-    logits, gates, scale, places, _, worth, fixed, chosen = arguments(1, (4, 2, 3, 3), 8, 1.0)
+    logits, gates, scale, places, _, worth, *rest = arguments(1, (4, 2, 3, 3), 8, 1.0)
     hard = (logits[0] > 0).double() - (logits[1] > 0).double()
     wanted = torch.einsum("n,n...->...", (gates[0] > 0) * places, hard) * scale / worth
     hot = torch.tensor(1e6, dtype=torch.float64)
-    got = BitSum.apply(logits, gates, scale, places, hot, worth, fixed, chosen)
+    got = BitSum.apply(logits, gates, scale, places, hot, worth, *rest)
     torch.testing.assert_close(got, wanted)
 
 
