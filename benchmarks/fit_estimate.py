@@ -97,6 +97,33 @@ def array(
     return case(name, op, ((per_group * groups, 32, 32), act, simd), window=window)
 
 
+def sparse(
+    pe: int, simd: int, planes: int, act: IntType, *masks: tuple[int, ...], per_fold: bool = False
+) -> Case:
+    """An array whose weights are signed sums of few powers of two.
+
+    Args:
+        masks: Exponents for each output fold.
+        per_fold: Each fold takes its own planes.
+    """
+    kind = "folds" if per_fold else "gaps"
+    name = f"arr_{pe}x{simd}x{planes}_a{act.bits}{kind}{len(masks)}_{sum(map(sum, masks))}"
+    rng = np.random.default_rng(sum(map(ord, name)))
+    parts = []
+    for mask in masks:
+        powers = np.array([1 << e for e in mask], np.int64)
+        digits = rng.integers(0 if len(mask) == 1 else -1, 2, (len(mask), pe, 16, 3, 3))
+        parts.append(np.tensordot(powers, digits, 1))
+    weight = np.concatenate(parts)
+    plan = encode(weight)
+    high = int(np.abs(weight).sum(axis=(1, 2, 3)).max()) * max(abs(act.lo), act.hi)
+    op = hw.BitSerialArray(
+        name, weight, plan.signs, plan.exps, (len(weight), 30, 30), IntType(-high, high)
+    ).folded(pe, simd, planes, per_fold)
+    window = hw.Window((3, 3), repeat=op.repeat, rows=6, lanes=simd)
+    return case(name, op, ((16, 32, 32), act, simd), window=window)
+
+
 def arrays() -> Iterator[Case]:
     sizes = (
         (1, 1, 1, 8, 4), (2, 4, 1, 2, 2), (4, 4, 1, 4, 4), (4, 8, 2, 4, 4), (4, 8, 4, 4, 4),
@@ -115,6 +142,15 @@ def arrays() -> Iterator[Case]:
     yield array(1, 1, 1, unsigned(4), 4, per_group=1, groups=16)
     yield array(5, 16, 1, unsigned(4), 4, out=10, per_group=64, kernel=1)
     yield array(2, 8, 2, unsigned(2), 6, per_group=64, kernel=1)
+    few, many, top = (0,), (0, 1, 2, 4), (2, 5, 6)
+    yield sparse(4, 8, 1, unsigned(4), (0, 3, 8))
+    yield sparse(4, 8, 2, unsigned(4), (0, 4, 5, 9))
+    yield sparse(2, 16, 3, unsigned(4), (0, 3, 7, 12), (0, 3))
+    for pe, simd, planes, act in ((1, 8, 1, 4), (4, 8, 1, 4), (4, 8, 2, 4), (8, 4, 3, 8)):
+        yield sparse(pe, simd, planes, unsigned(act), few, few, many, per_fold=True)
+        yield sparse(pe, simd, planes, unsigned(act), many, top, few, few, top, per_fold=True)
+    yield sparse(2, 8, 1, unsigned(4), *[many] * 4, *[few] * 16, per_fold=True)
+    yield sparse(1, 16, 2, unsigned(4), *[top] * 9, *[few] * 33, per_fold=True)
 
 
 def multiplier(

@@ -38,7 +38,7 @@ FAULTS = [
         "sign of the top plane",
         "templates/bitserial_array.v.j2",
         (
-            ("('~' if step.invert else '')", "''"),
+            ("('~' if action.invert else '')", "''"),
             ("{{ '-' if m.subtracts else '+' }} high", "+ high"),
         ),
         "tests/rtl/test_bitserial_array.py",

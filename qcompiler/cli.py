@@ -63,7 +63,10 @@ def quantize(
         float | None, typer.Option(help="For `--weights auto`: average bits to stay within.")
     ] = None,
     budget_kind: Annotated[
-        str, typer.Option(help="What the budget averages: size (weights), cycles (of bit-serial arrays) or lut.")
+        str,
+        typer.Option(
+            help="What the budget averages: size (weights), cycles (of bit-serial arrays) or lut."
+        ),
     ] = "size",
     activations: Annotated[int, typer.Option(help="Bits of the codes between layers, 1 to 8.")] = 8,
     input_bits: Annotated[int, typer.Option(help="Bits of the network input, 1 to 8.")] = 8,

@@ -18,6 +18,7 @@ class RandomNetwork:
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
+        self.coarse = np.random.default_rng([seed, 1])
         self.graph = Graph("nn")
         self.layers: list[str] = []
         self.value = self._start()
@@ -75,6 +76,9 @@ class RandomNetwork:
             weight[self._int(0, out - 1)] = 0  # a dead channel
         if self._chance(0.03):
             weight[:] = 0  # a dead layer
+        if self.coarse.random() < 0.5:  # later channels of few values take few bit planes
+            few = weight[int(self.coarse.integers(out + 1)) :]
+            few[:] = few > 0 if self.coarse.random() < 0.5 else np.sign(few)
         bias = self.rng.normal(0, 0.5, out) if self._chance(0.5) else None
         self._add(stem, nn.Conv(weight, bias, stride, padding, dilation, groups))
         self.layers.append(self.value.node)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from math import prod
 from typing import NamedTuple
 
 from qcompiler.estimate.coefficients import COEFFICIENTS
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import ram_cost, weight_rom_cost
+from qcompiler.estimate.memory import ram_cost, table_lut, weight_rom_cost
 from qcompiler.estimate.parts import Parts, clog2, counter_features, even
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
+from qcompiler.ir.plane_steps import Boundary, Schedule
 
-FoldingPrice = Callable[[int, int, int], tuple[float, int]]
-"""(pe, simd, planes per cycle) -> (LUT, block RAMs)."""
+FoldingPrice = Callable[[hw.BitSerialArray], tuple[float, int]]
+"""Array in a folding -> (LUT, block RAMs)."""
 
 
 class LaneTree(NamedTuple):
@@ -50,6 +52,61 @@ def lane_tree(simd: int, act_bits: int, family: str, *, signed: bool = False) ->
     return tree._replace(add=add, ff=ff, width=width, levels=levels)
 
 
+class StepSizes(NamedTuple):
+    """What choices from step to step take: bits in each PE, and LUTs once."""
+
+    select: int  # of one more shift in the slot tree, at the accumulator or of the result
+    mixed: int  # of joins that add in some steps and subtract in others
+    tables: float
+
+
+def step_sizes(schedule: Schedule, width: int, acc_bits: int, family: str) -> StepSizes:
+    """Sizes of what a schedule asks for.
+
+    Args:
+        schedule: The plane steps.
+        width: Bits of a sum over the lanes.
+        acc_bits: Bits of a result.
+        family: Family of the device.
+    """
+    select, mixed = 0, 0
+    for left, right, size in _joins(schedule.slots):
+        found = set()
+        for kind in schedule.kinds:
+            (a, b) = (slot - schedule.slots for slot in (left, right))
+            if -a <= len(kind):
+                found.add((kind[a][1] - kind[b][1], kind[a][0] != kind[b][0]))
+        select += (width + size) * max(len({shift for shift, _ in found}) - 1, 0)
+        mixed += (width + size) * (len({negate for _, negate in found}) > 1)
+    shifts = {action.shift for action in schedule.actions if isinstance(action, Boundary)}
+    select += acc_bits * max(len(shifts - {0}) - 1, 0)  # unshifted the sum is kept, too
+    if len(schedule.results) > 1:  # an inversion shares the LUT with one more shift
+        select += acc_bits * max(len({result.shift for result in schedule.results}) - 1, 1)
+    return StepSizes(select, mixed, _tables(schedule, family))
+
+
+def _tables(schedule: Schedule, family: str) -> float:
+    """LUTs of what is looked up for each step; for the few of one result the counters pay."""
+    count = len(schedule.steps)
+    if len(schedule.lists) == 1:
+        return 0.0
+    bits = 1 + clog2(len(schedule.actions) + 1) + clog2(len(schedule.results))
+    if schedule.slots > 1 and len(schedule.kinds) < count:
+        bits += clog2(len(schedule.kinds))
+    return bits * table_lut(count, family)
+
+
+def _joins(slots: int) -> list[tuple[int, int, int]]:
+    """Joins of the slot tree: last slots of both sides, slots of the left one."""
+    found, ends = [], [(slot, 1) for slot in range(slots)]
+    while len(ends) > 1:
+        pairs = list(zip(ends[::2], ends[1::2], strict=False))
+        found += [(left[0], right[0], left[1]) for left, right in pairs]
+        joined = [(right[0], left[1] + right[1]) for left, right in pairs]
+        ends = joined + ends[2 * len(pairs) :]
+    return found
+
+
 def array_lut(
     pe: int,
     simd: int,
@@ -60,6 +117,7 @@ def array_lut(
     *,
     signed: bool = False,
     depth: int = 0,
+    steps: StepSizes | None = None,
 ) -> float:
     """LUT of an array of ``pe`` × ``simd`` × ``planes`` a cycle.
 
@@ -72,6 +130,7 @@ def array_lut(
         family: Key of the cost model.
         signed: Activations are signed.
         depth: Words of the weight ROM, to count its LUTs too where it is no block RAM.
+        steps: What its plane steps take beside, `step_sizes`.
     """
     table = COEFFICIENTS["array"][family]
     tree = lane_tree(simd, act_bits, family, signed=signed)
@@ -82,6 +141,8 @@ def array_lut(
         + pe * planes * (table["gate"] * tree.gate + table["add"] * tree.add)
         + pe * (table["merge"] * merge + table["accumulate"] * even(acc_bits, family))
     )
+    if steps is not None:
+        lut += steps.tables + pe * (table["select"] * steps.select + table["mixed"] * steps.mixed)
     return lut + (weight_rom_cost(pe * simd * planes, depth, family).lut if depth else 0.0)
 
 
@@ -96,15 +157,24 @@ def array_price(family: str) -> Callable[[hw.BitSerialArray, hw.Window, StreamTy
     """
 
     def of(op: hw.BitSerialArray, window: hw.Window, x: StreamType) -> FoldingPrice:
-        out, per_group, height, width = op.weight.shape
-        act, live = x.elem, max(len(op.signs), 1)
+        act, inner = x.elem, prod(op.weight.shape[1:])
         row = (window.reshape or x.shape)[2] * x.shape[0]
 
-        def price(pe: int, simd: int, planes: int) -> tuple[float, int]:
-            depth = out // pe * -(-live // planes) * height * width * (per_group // simd)
+        @cache
+        def schedule(pe: int, planes: int, per_fold: bool) -> Schedule:
+            return op.folded(pe, 1, planes, per_fold).schedule
+
+        def price(folded: hw.BitSerialArray) -> tuple[float, int]:
+            pe, simd, planes = folded.pe, folded.simd, folded.planes
+            depth = op.groups * folded.repeat * (inner // simd)
             rom = weight_rom_cost(pe * simd * planes, depth, family)
             buffer = ram_cost(simd * act.bits, window.rows * (row // simd), family)
-            lut = array_lut(pe, simd, planes, act.bits, op.acc.bits, family, signed=act.signed)
+            width = lane_tree(simd, act.bits, family, signed=act.signed).width
+            plan = schedule(pe, planes, folded.per_fold)
+            steps = step_sizes(plan, width, op.acc.bits, family)
+            lut = array_lut(
+                pe, simd, planes, act.bits, op.acc.bits, family, signed=act.signed, steps=steps
+            )
             return lut + rom.lut + buffer.lut, rom.bram + buffer.bram
 
         return price
@@ -136,42 +206,31 @@ def array(
     op: hw.BitSerialArray, inputs: tuple[StreamType, ...], outputs: object, family: str
 ) -> list[Parts]:
     """`array_lut`'s sizes, the counters beside them, the flip-flops and the weight ROM."""
-    act, acc = inputs[0].elem, op.acc.bits
-    _, per_group, height, width = op.weight.shape
-    beats = height * width * (per_group // op.simd)
-    depth = op.groups * op.repeat * beats
+    act, acc, schedule = inputs[0].elem, op.acc.bits, op.schedule
+    beats = prod(op.weight.shape[1:]) // op.simd
+    depth, count = op.groups * op.repeat * beats, len(schedule.steps)
     tree = lane_tree(op.simd, act.bits, family, signed=act.signed)
     merge, merge_ff = slot_tree(op.planes, tree.width)
     term = tree.width + (op.planes if op.planes > 1 else 0)
     stages = tree.levels + clog2(op.planes)
-    counters = counter_features(family, beats, op.folds, depth)
+    counters = counter_features(family, beats, count, depth)
+    steps = step_sizes(schedule, tree.width, acc, family)
     features = {
         "one": 1.0,
         "add": tree.pair + op.pe * op.planes * tree.add,
         "gate": op.pe * op.planes * tree.gate,
         "merge": op.pe * merge,
         "accumulate": op.pe * even(acc, family),
-        "mixed": op.pe * term * _mixed(op),
+        "mixed": op.pe * steps.mixed,
+        "select": op.pe * steps.select,
         "counters": counters["step"] + counters["last"],
     }
     held = 2 * op.simd * act.bits + op.simd // 2 * (act.bits + 1)
-    per_pe = op.planes * tree.ff + merge_ff + max(acc - op.exps[-1] if op.exps else acc, term) + acc
-    steps = (
-        len({(a - b) for a, b in zip(op.exps, op.exps[1:], strict=False)}) if op.folds > 1 else 0
-    )
-    delayed = 2 + (beats > 1) + (steps > 0)  # bits beside the data; xc7 has shift registers
-    control = 6 + stages + delayed * (2 if family == "xc7" else stages + 1)
-    ff = held + op.pe * per_pe + control + clog2(beats) + clog2(op.folds) + clog2(depth)
+    wide = max(acc - min(result.shift for result in schedule.results), term)
+    per_pe = op.planes * tree.ff + merge_ff + wide + acc
+    actions = clog2(len(schedule.actions) + (beats > 1))
+    delayed = 2 + actions + clog2(len(schedule.results))  # bits beside the data
+    control = 6 + stages + delayed * (2 if family == "xc7" else stages + 1)  # xc7 shifts in LUTs
+    ff = held + op.pe * per_pe + control + clog2(beats) + clog2(count) + clog2(depth)
     rom = weight_rom_cost(op.pe * op.simd * op.planes, depth, family)
-    return [Parts("array", features, Cost(ff=ff) + rom)]
-
-
-def _mixed(op: hw.BitSerialArray) -> int:
-    """Joins of two planes that add in one fold and subtract in another."""
-    if op.folds < 2 or op.planes < 2:
-        return 0
-    found = 0
-    for slot in range(0, op.planes - 1, 2):
-        pairs = [op.signs[k] != op.signs[k + 1] for k in range(slot, len(op.signs) - 1, op.planes)]
-        found += len(set(pairs)) > 1
-    return found
+    return [Parts("array", features, Cost(lut=steps.tables, ff=ff) + rom)]

@@ -20,6 +20,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "merge": 0.86,
             "accumulate": 1.95,
             "mixed": 1.13,
+            "select": 1.65,
             "counters": 0.66,
         },
         "ice40": {
@@ -29,6 +30,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "merge": 1.12,
             "accumulate": 2.04,
             "mixed": 0.93,
+            "select": 1.18,
             "counters": 1.00,
         },
         "xc7": {
@@ -38,6 +40,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "merge": 1.20,
             "accumulate": 1.02,
             "mixed": 1.76,
+            "select": 0.88,
             "counters": 0.44,
         },
     },

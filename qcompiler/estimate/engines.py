@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from qcompiler.estimate.array import array_price
 from qcompiler.estimate.cost import Cost
@@ -11,7 +12,7 @@ from qcompiler.estimate.multiplier import multiplier_price
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
 
-Price = Callable[[int, int, int], tuple[float, int, int]]
+Price = Callable[[Any], tuple[float, int, int]]
 
 
 def engine_price(family: str) -> Callable[[hw.Engine, hw.Window, StreamType], Price]:
@@ -21,19 +22,19 @@ def engine_price(family: str) -> Callable[[hw.Engine, hw.Window, StreamType], Pr
         family: Key of the cost model.
 
     Returns:
-        For an engine, its window and the stream that the window reads: a function of PE, SIMD and
-        planes a cycle that gives LUT, block RAMs and multipliers.
+        For an engine, its window and the stream that the window reads: a function of the folded
+        engine that gives LUT, block RAMs and multipliers.
     """
     bitserial, multipliers = array_price(family), multiplier_price(family)
 
     def of(op: hw.Engine, window: hw.Window, x: StreamType) -> Price:
         if isinstance(op, hw.BitSerialArray):
             array = bitserial(op, window, x)
-            return lambda pe, simd, planes: (*array(pe, simd, planes), 0)
+            return lambda folded: (*array(folded), 0)
         if isinstance(op, hw.MultiplierArray):
             direct = multipliers(op, window, x)
-            return lambda pe, simd, planes: _figures(direct(pe, simd))
-        return lambda pe, simd, planes: _figures(_whole(op.folded(pe, simd), window, x, family))
+            return lambda folded: _figures(direct(folded.pe, folded.simd))
+        return lambda folded: _figures(_whole(folded, window, x, family))
 
     return of
 

@@ -121,6 +121,11 @@ def _in_blocks(width: int, depth: int, family: str) -> Cost:
     return Cost(lut, (deep - 1).bit_length(), count, memory_bits=width * depth)
 
 
+def table_lut(depth: int, family: str) -> float:
+    """LUTs of a table of ``depth`` random bits that logic looks up."""
+    return max(_rom_bit(depth, family, counted=False), 1.0 if depth > 1 else 0.0)
+
+
 def _rom_bit(depth: int, family: str, counted: bool) -> float:
     """LUTs of one bit of a ROM."""
     if depth <= 16:

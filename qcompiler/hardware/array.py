@@ -4,11 +4,8 @@ Three trees of arithmetic, each planned here and only laid out by the template:
 
 - The lane tree sums gated activations of one PE and slot. Its level 0 picks 0, a, b or a + b for
   a pair of lanes; the sums a + b are formed once for all PEs and slots.
-- The slot tree joins the planes of one fold: `qcompiler/hardware/slot_tree.py`.
-- The accumulator joins folds by Horner's rule. It always adds (or always subtracts) its term. Where
-  the sign changes from fold to fold it inverts the old sum, ``~x = -x - 1``. Thus the sum carries
-  an offset of 0 or -1 that each inversion toggles, and a shift keeps it by filling with zeros or
-  ones; it starts from the one that ends at 0.
+- The slot tree joins the planes of one step: `qcompiler/hardware/slot_tree.py`.
+- The accumulator joins the steps of a result: `qcompiler/ir/plane_steps.py`.
 """
 
 from __future__ import annotations
@@ -16,43 +13,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qcompiler.errors import GraphError
 from qcompiler.estimate.memory import block_rom
+from qcompiler.hardware.plane_control import PlaneControl, bits_for, check_planes
 from qcompiler.hardware.render import ENV, hex_rom
 from qcompiler.hardware.slot_tree import Merge, Term, width_of
-
-
-def _bits_for(count: int) -> int:
-    """Bits of a counter of ``count`` states; one at least, so that it can be declared."""
-    return max((count - 1).bit_length(), 1)
-
-
-@dataclass(frozen=True)
-class Boundary:
-    """What happens to the old sum at the first beat of a fold: inverted or not, shifted, filled."""
-
-    shift: int
-    invert: bool
-    fill: int  # the bit that the shift brings in
+from qcompiler.ir.plane_steps import Boundary, Schedule, step_count
+from qcompiler.ir.planes import Planes
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayUnit:
     """A MAC array of ``pe`` output channels × ``simd`` inputs × ``slots`` weight planes a cycle.
 
-    ``planes`` are the bit matrices, uint8 [P, C_out, KH, KW, C_in / groups] of 0 and 1, most
-    significant plane first; plane ``i`` weighs ``signs[i] * 2**exps[i]``.
+    ``planes`` have bits uint8 [P, channels, KH, KW, C_in / groups]: one list that all C_out output
+    channels share, or a list for each of the C_out / groups / ``pe`` output folds, with the fold's
+    ``pe`` channels of every conv group.
     """
 
     name: str
-    signs: tuple[int, ...]
-    exps: tuple[int, ...]
-    planes: NDArray[np.uint8] = field(repr=False)
+    planes: tuple[Planes, ...] = field(repr=False)
     groups: int
     pe: int
     simd: int
@@ -66,9 +50,7 @@ class ArrayUnit:
         cls,
         name: str,
         *,
-        planes_sign: Sequence[int],
-        planes_exp: Sequence[int],
-        bits: NDArray[np.uint8],
+        planes: Sequence[Planes],
         groups: int,
         pe: int,
         simd: int,
@@ -77,76 +59,73 @@ class ArrayUnit:
         act_signed: bool,
         acc_bits: int,
     ) -> ArrayUnit:
-        """Check the shapes; a layer without a live plane becomes one plane of zeros."""
-        if bits.ndim != 5 or not len(planes_sign) == len(planes_exp) == len(bits):
-            raise GraphError(
-                f"bits must be [P, C_out, KH, KW, C_in / groups] with P = {len(planes_sign)} signs"
-                f" and {len(planes_exp)} exponents, not {list(bits.shape)}",
-                where=name,
-            )
-        if len(bits) == 0:
-            planes_sign, planes_exp = (1,), (0,)
-            bits = np.zeros((1, *bits.shape[1:]), np.uint8)
-        if list(planes_exp) != sorted(planes_exp, reverse=True) or min(planes_exp) < 0:
-            raise GraphError(
-                f"exponents must fall from plane to plane, not {list(planes_exp)}", where=name
-            )
-        if not set(planes_sign) <= {-1, 1} or bits.max(initial=0) > 1:
-            raise GraphError("plane signs must be 1 or -1 and bits 0 or 1", where=name)
-        c_out, c_in = bits.shape[1], bits.shape[4]
+        """Check the shapes.
+
+        Raises:
+            GraphError: Planes of other shapes or in another order, or sizes that do not fold.
+        """
+        for each in planes:
+            check_planes(name, each)
+        c_out = sum(each.bits.shape[1] for each in planes)
+        c_in = planes[0].bits.shape[4]
         if c_out % groups or (c_out // groups) % pe or c_in % simd:
             raise GraphError(
                 f"{c_out} channels in {groups} groups of {c_in} inputs do not fold"
                 f" to {pe} × {simd}",
                 where=name,
             )
-        if act_bits < 1 or acc_bits <= min(planes_exp) or planes_per_cycle < 1:
+        if len(planes) > 1 and {each.bits.shape[1] for each in planes} != {groups * pe}:
+            raise GraphError(
+                f"the plane list of a fold covers {groups} × {pe} channels", where=name
+            )
+        lowest = max((each.exps[-1] for each in planes if each.exps), default=0)
+        if act_bits < 1 or acc_bits <= lowest or planes_per_cycle < 1:
             raise GraphError(
                 f"cannot build for {act_bits} activation bits, {acc_bits} accumulator bits,"
                 f" {planes_per_cycle} planes a cycle",
                 where=name,
             )
         return cls(
-            name, tuple(planes_sign), tuple(planes_exp), bits.astype(np.uint8), groups,
-            pe, simd, planes_per_cycle, act_bits, act_signed, acc_bits,
-        )  # fmt: skip
+            name, tuple(planes), groups, pe, simd, planes_per_cycle, act_bits, act_signed, acc_bits
+        )
 
     # ---- loops ----------------------------------------------------------------------------------
 
-    @property
-    def folds(self) -> int:
-        """Plane folds of one result."""
-        return -(-len(self.signs) // self.slots)
+    @cached_property
+    def schedule(self) -> Schedule:
+        return Schedule(
+            tuple(tuple(zip(p.signs, p.exps, strict=True)) for p in self.planes), self.slots
+        )
+
+    @cached_property
+    def control(self) -> PlaneControl:
+        return PlaneControl(self.schedule, keeps=int(self.kbeats > 1))
 
     @property
     def cfolds(self) -> int:
-        """Channel folds of one conv group."""
-        return int(self.planes.shape[1]) // self.groups // self.pe
+        """Output folds of one conv group."""
+        return sum(int(p.bits.shape[1]) for p in self.planes) // self.groups // self.pe
 
     @property
     def kbeats(self) -> int:
-        """Input beats of one fold."""
-        _, _, kh, kw, c_in = self.planes.shape
+        """Input beats of one step."""
+        _, _, kh, kw, c_in = self.planes[0].bits.shape
         return int(kh * kw * (c_in // self.simd))
 
     @property
     def repeat(self) -> int:
         """How often `qc_window` repeats each group of a pixel."""
-        return self.cfolds * self.folds
+        return self.control.steps * (self.cfolds if len(self.planes) == 1 else 1)
 
     @property
     def beat_bits(self) -> int:
-        return _bits_for(self.kbeats)
-
-    @property
-    def fold_bits(self) -> int:
-        return _bits_for(self.folds)
+        return bits_for(self.kbeats)
 
     # ---- weight ROM -----------------------------------------------------------------------------
 
     @property
     def rom_depth(self) -> int:
-        return self.groups * self.cfolds * self.folds * self.kbeats
+        return self.groups * self.repeat * self.kbeats
 
     @property
     def rom_width(self) -> int:
@@ -154,7 +133,7 @@ class ArrayUnit:
 
     @property
     def address_bits(self) -> int:
-        return _bits_for(self.rom_depth)
+        return bits_for(self.rom_depth)
 
     @property
     def rom_attribute(self) -> str:
@@ -167,17 +146,23 @@ class ArrayUnit:
 
     @cached_property
     def rom_words(self) -> tuple[int, ...]:
-        """Words in the order group, channel fold, plane fold, kh, kw, word."""
-        count, _, kh, kw, c_in = self.planes.shape
-        padding = self.folds * self.slots - count
-        full = np.concatenate([self.planes, np.zeros((padding, *self.planes.shape[1:]), np.uint8)])
-        full = full.reshape(
-            self.folds, self.slots, self.groups, self.cfolds, self.pe,
-            kh, kw, c_in // self.simd, self.simd,
-        )  # fmt: skip
-        rows = full.transpose(2, 3, 0, 5, 6, 7, 4, 8, 1).reshape(self.rom_depth, self.rom_width)
+        """Words in the order group, output fold, plane step, kh, kw, word."""
+        blocks = [self._rom_block(planes.bits) for planes in self.planes]
+        rows = np.concatenate(blocks, axis=1).reshape(self.rom_depth, self.rom_width)
         packed = np.packbits(rows, axis=1, bitorder="little")
         return tuple(int.from_bytes(row.tobytes(), "little") for row in packed)
+
+    def _rom_block(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Rows [groups, words, rom_width] of the output folds that share a plane list."""
+        count, channels, kh, kw, c_in = bits.shape
+        steps = step_count(count, self.slots)
+        padding = np.zeros((steps * self.slots - count, *bits.shape[1:]), np.uint8)
+        full = np.concatenate([padding, bits]).reshape(
+            steps, self.slots, self.groups, channels // self.groups // self.pe, self.pe,
+            kh, kw, c_in // self.simd, self.simd,
+        )  # fmt: skip
+        rows = full.transpose(2, 3, 0, 5, 6, 7, 4, 8, 1)
+        return rows.reshape(self.groups, -1, self.rom_width)
 
     def memories(self) -> dict[str, str]:
         """ROM file name → text."""
@@ -212,10 +197,12 @@ class ArrayUnit:
         """The sum over the lanes of one slot."""
         last = len(self.levels) - 1
         index = f"p*{self.slots} + {slot}" if self.slots > 1 else "p"
-        planes = range(slot, self.folds * self.slots, self.slots)
-        live = tuple(i < len(self.signs) for i in planes)
-        base = tuple(self.exps[i] if on else 0 for i, on in zip(planes, live, strict=True))
-        sign = tuple(self.signs[i] if on else 1 for i, on in zip(planes, live, strict=True))
+        ranks = [slot - self.slots + len(kind) for kind in self.schedule.kinds]
+        found = [
+            (True, kind[rank][1], kind[rank][0]) if rank >= 0 else (False, 0, 1)
+            for kind, rank in zip(self.schedule.kinds, ranks, strict=True)
+        ]
+        live, base, sign = zip(*found, strict=True)
         return Term(f"tree{last}", index, *self.lane_sum(self.simd), live, base, sign)
 
     @cached_property
@@ -245,67 +232,18 @@ class ArrayUnit:
         return self.merges[-1].stage + 1 if self.merges else len(self.levels)
 
     @property
-    def fold_stages(self) -> int:
-        """Stages through which the fold number travels: as far as the slot tree asks for it."""
-        return max((m.stage + 1 for m in self.merges if m.by_fold), default=0)
+    def kind_stages(self) -> int:
+        """Stages through which the kind of a step travels: as far as the slot tree asks for it."""
+        return max((m.stage + 1 for m in self.merges if m.by_kind), default=0)
 
     # ---- accumulator ----------------------------------------------------------------------------
 
-    @cached_property
-    def boundaries(self) -> tuple[Boundary, ...]:
-        """The step into fold 1, 2, …"""
-        term, offset = self.term, self.starts_from
-        out: list[Boundary] = []
-        for f in range(1, self.folds):
-            invert = term.sign[f] != term.sign[f - 1]
-            offset ^= int(invert)
-            shift = term.base[f - 1] - term.base[f]
-            assert shift >= 0, (self.name, term.base)
-            out.append(Boundary(shift, invert, offset))
-        assert offset == 0
-        return tuple(out)
-
-    @property
-    def starts_from(self) -> int:
-        """1 where the sum starts from -1: every inversion toggles the offset, and it ends at 0."""
-        sign = self.term.sign
-        return sum(a != b for a, b in pairwise(sign)) % 2
-
-    @property
-    def subtract(self) -> bool:
-        """The accumulator subtracts its terms."""
-        return self.term.sign[-1] < 0
-
-    @property
-    def base(self) -> int:
-        """The result is the accumulator times 2**base (negative: below dead slots)."""
-        return self.term.base[-1]
-
     @property
     def acc_width(self) -> int:
-        """Bits of the accumulator before the constant shift by ``base``."""
-        shifts = [b.shift + 1 for b in self.boundaries]
-        return max(self.acc_bits - self.base, self.term.width, *shifts, 1)
-
-    @property
-    def steps(self) -> tuple[Boundary, ...]:
-        """The distinct boundaries."""
-        return tuple(dict.fromkeys(self.boundaries))
-
-    @property
-    def keeps(self) -> int:
-        """1 where a fold has more beats than its first, so that the sum must also be kept."""
-        return int(self.kbeats > 1)
-
-    @property
-    def op_bits(self) -> int:
-        """Bits of the accumulator's operation: keep (if ever), start, then one for each step."""
-        return (self.keeps + len(self.steps)).bit_length()
-
-    def op_table(self, bit: int) -> int:
-        """Bit ``bit`` of the operation at the first beat of each fold; fold ``f`` at bit ``f``."""
-        ops = [self.keeps] + [self.keeps + 1 + self.steps.index(b) for b in self.boundaries]
-        return sum((op >> bit & 1) << f for f, op in enumerate(ops))
+        """Bits of the accumulator before the shift of the result."""
+        found = [self.acc_bits - result.shift for result in self.schedule.results]
+        found += [a.shift + 1 for a in self.schedule.actions if isinstance(a, Boundary)]
+        return max(self.term.width, *found, 1)
 
     def verilog(self) -> str:
         """The text of module ``name``."""

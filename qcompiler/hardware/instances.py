@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import lcm
 from typing import Any
 
@@ -15,7 +15,7 @@ from qcompiler.hardware.threshold import ThresholdUnit
 from qcompiler.hardware.winograd import WinogradUnit
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
-from qcompiler.ir.planes import encode
+from qcompiler.ir.planes import encode, encode_folds
 from qcompiler.resources import RTL
 
 
@@ -230,14 +230,14 @@ def _window(c: _Context) -> None:
 
 def _array(c: _Context) -> None:
     op, x = c.op, c.x[0]
-    planes = encode(op.weight)
-    if (planes.signs, planes.exps) != (op.signs, op.exps):
+    planes = [encode(op.weight)]
+    if (planes[0].signs, planes[0].exps) != (op.signs, op.exps):
         raise GraphError("the plane list does not belong to the weights", where=c.name)
+    if op.per_fold:
+        planes = list(encode_folds(op.weight, op.groups, op.pe))
     unit = ArrayUnit.build(
         c.module,
-        planes_sign=op.signs,
-        planes_exp=op.exps,
-        bits=planes.bits.transpose(0, 1, 3, 4, 2),
+        planes=[replace(p, bits=p.bits.transpose(0, 1, 3, 4, 2)) for p in planes],
         groups=op.groups,
         pe=op.pe,
         simd=op.simd,

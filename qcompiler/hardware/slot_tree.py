@@ -1,4 +1,6 @@
-"""The plan of the slot tree of a MAC array: how the planes of one fold are joined.
+"""The plan of the slot tree of a MAC array: how the planes that are taken together are joined.
+
+Steps that take planes of the same signs and exponents are of one kind (`ir/plane_steps.py`).
 
 A `Merge` is ``q = right ± (left << shift)`` and stands for ``sign * 2**base * q`` with the sign and
 base of its right operand, so that only relative signs and exponents reach the hardware.
@@ -18,9 +20,9 @@ def width_of(lo: int, hi: int) -> int:
 
 @dataclass(frozen=True)
 class Term:
-    """A register of every PE that holds a partial sum of one fold.
+    """A register of every PE that holds a partial sum of one step.
 
-    In fold ``f`` it stands for ``sign[f] * 2**base[f] * q``, and for 0 if not ``live[f]``.
+    In a step of kind ``k`` it is ``sign[k] * 2**base[k] * q``, and 0 if not ``live[k]``.
     """
 
     block: str  # generate block; the register is BLOCK[index].q
@@ -52,55 +54,51 @@ class Merge:
     stage: int  # pipeline stage of the operands; the weight word is in stage 0
     left: Term
     right: Term | None
-    steps: tuple[tuple[int, bool], ...]  # (shift, subtract) of each fold
+    steps: tuple[tuple[int, bool], ...]  # (shift, subtract) of each kind
 
     @property
     def shifts(self) -> dict[int, int]:
-        """Each distinct shift, with the set of folds that use it (bit ``f`` is fold ``f``)."""
+        """Each distinct shift, with the set of kinds that use it (bit ``k`` is kind ``k``)."""
         return {
-            s: sum(1 << f for f, (shift, _) in enumerate(self.steps) if shift == s)
+            s: sum(1 << k for k, (shift, _) in enumerate(self.steps) if shift == s)
             for s in sorted({shift for shift, _ in self.steps})
         }
 
     @property
     def subtracts(self) -> int:
-        """The set of folds that subtract."""
-        return sum(1 << f for f, (_, subtract) in enumerate(self.steps) if subtract)
+        """The set of kinds that subtract."""
+        return sum(1 << k for k, (_, subtract) in enumerate(self.steps) if subtract)
 
     @property
     def mixed(self) -> bool:
-        """Some folds add and some subtract."""
+        """Some kinds add and some subtract."""
         return self.subtracts not in (0, (1 << len(self.steps)) - 1)
 
     @property
-    def by_fold(self) -> bool:
+    def by_kind(self) -> bool:
         return self.mixed or len(self.shifts) > 1
 
     @classmethod
     def join(cls, block: str, stage: int, left: Term, right: Term | None) -> Merge:
-        """Plan one node. Where ``right`` holds no plane any step does: take one that others use."""
+        """Plan one node. Slots fill from the last: where ``left`` is live, so is ``right``.
+
+        Where ``left`` holds no plane any step does: take one that others use.
+        """
         if right is None:
             out = Term(block, "p", left.lo, left.hi, left.live, left.base, left.sign)
             return cls(out, stage, left, None, ())
         exact = {
-            f: (left.base[f] - right.base[f], left.sign[f] != right.sign[f])
-            for f, live in enumerate(right.live)
+            k: (left.base[k] - right.base[k], left.sign[k] != right.sign[k])
+            for k, live in enumerate(left.live)
             if live
         }
         spare = min(exact.values(), default=(0, False))
-        steps = tuple(exact.get(f, spare) for f in range(len(left.live)))
-        base = tuple(
-            right.base[f] if live else left.base[f] - steps[f][0]
-            for f, live in enumerate(right.live)
-        )
-        sign = tuple(
-            right.sign[f] if live else left.sign[f] * (-1 if steps[f][1] else 1)
-            for f, live in enumerate(right.live)
-        )
+        steps = tuple(exact.get(k, spare) for k in range(len(left.live)))
         lo, hi = right.lo, right.hi
         for shift, subtract in steps:
             ends = [-left.hi << shift, -left.lo << shift]
             if not subtract:
                 ends = [left.lo << shift, left.hi << shift]
             lo, hi = min(lo, right.lo + ends[0]), max(hi, right.hi + ends[1])
-        return cls(Term(block, "p", lo, hi, left.live, base, sign), stage, left, right, steps)
+        out = Term(block, "p", lo, hi, right.live, right.base, right.sign)
+        return cls(out, stage, left, right, steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,44 +30,148 @@ class Planes:
         return total
 
 
-def _live(signs: list[int], exps: list[int], planes: list[Array]) -> Planes:
-    """Drop planes without a one: they cost neither a cycle nor memory."""
-    kept = [k for k, plane in enumerate(planes) if plane.any()]
-    order = sorted(kept, key=lambda k: (-exps[k], signs[k]))
-    shape = planes[0].shape
-    bits = np.stack([planes[k] for k in order]) if order else np.zeros((0, *shape), np.uint8)
-    return Planes(tuple(signs[k] for k in order), tuple(exps[k] for k in order), bits)
+# ---- three ways to write an integer as a difference of two bit strings ---------------------------
+
+Digits = Callable[[Array], tuple[Array, Array]]
+"""int64 weights -> bits that count, bits that count negative: ``w = plus - minus``."""
+
+
+def _twos_digits(w: Array) -> tuple[Array, Array]:
+    width = int(np.bitwise_or.reduce(w ^ (w >> 63), axis=None)).bit_length()
+    return w & ((1 << width) - 1), (w < 0).astype(np.int64) << width
+
+
+def _magnitude_digits(w: Array) -> tuple[Array, Array]:
+    return np.maximum(w, 0), np.maximum(-w, 0)
+
+
+def _canonical_digits(w: Array) -> tuple[Array, Array]:
+    """``2w = 3w - w``, bit by bit: no two neighbouring digits are left (Reitwiesner 1960)."""
+    return (3 * w & ~w) >> 1, (w & ~(3 * w)) >> 1
+
+
+_DIGITS: tuple[Digits, ...] = (_twos_digits, _magnitude_digits, _canonical_digits)
+"""In the order in which ties are decided."""
+
+
+def _live(plus: int, minus: int) -> list[tuple[int, int]]:
+    """(sign, exponent) of the bits that are set, most significant first."""
+    found = [(-1, e) for e in range(minus.bit_length()) if minus >> e & 1]
+    found += [(1, e) for e in range(plus.bit_length()) if plus >> e & 1]
+    return sorted(found, key=lambda plane: (-plane[1], plane[0]))
+
+
+def _planes(weight: Array, digits: Digits) -> Planes:
+    """The planes that hold a one: others would cost neither a cycle nor memory."""
+    plus, minus = digits(weight.astype(np.int64))
+    live = _live(*(int(np.bitwise_or.reduce(part, axis=None)) for part in (plus, minus)))
+    bits = np.zeros((len(live), *weight.shape), np.uint8)
+    for plane, (sign, exp) in zip(bits, live, strict=True):
+        plane[...] = ((plus if sign > 0 else minus) >> exp) & 1
+    return Planes(tuple(s for s, _ in live), tuple(e for _, e in live), bits)
 
 
 def twos_complement(weight: Array) -> Planes:
     """Planes of the two's complement: the top one is negative if any weight is."""
-    w = weight.astype(np.int64)
-    width = max(int(w.max()).bit_length(), int(-w.min() - 1).bit_length() if w.min() < 0 else 0)
-    exps = list(range(width))
-    planes = [((w >> e) & 1).astype(np.uint8) for e in exps]
-    signs = [1] * width
-    if w.min() < 0:
-        exps, signs = [*exps, width], [*signs, -1]
-        planes.append((w < 0).astype(np.uint8))
-    if not exps:
-        exps, signs, planes = [0], [1], [np.zeros(w.shape, np.uint8)]
-    return _live(signs, exps, planes)
+    return _planes(weight, _twos_digits)
 
 
 def sign_magnitude(weight: Array) -> Planes:
     """Positive and negative digits in planes of their own: cheaper where few planes are live."""
-    w = weight.astype(np.int64)
-    width = max(int(np.abs(w).max()).bit_length(), 1)
-    signs, exps, planes = [], [], []
-    for sign in (1, -1):
-        part = np.where(w * sign > 0, np.abs(w), 0)
-        for e in range(width):
-            signs.append(sign)
-            exps.append(e)
-            planes.append(((part >> e) & 1).astype(np.uint8))
-    return _live(signs, exps, planes)
+    return _planes(weight, _magnitude_digits)
+
+
+def canonical(weight: Array) -> Planes:
+    """Canonical signed digits (non-adjacent form): cheapest for sums and differences of two powers.
+
+    No other way to write a number with signed digits has fewer that are not zero.
+    """
+    return _planes(weight, _canonical_digits)
+
+
+# ---- the choice ----------------------------------------------------------------------------------
+
+PlaneList = tuple[tuple[int, int], ...]
+"""(sign, exponent) of each plane, most significant first."""
+
+
+def channel_masks(weight: Array) -> Array:
+    """All that decides the plane list of a set of output channels.
+
+    Args:
+        weight: Integers of magnitude below 2^61, (C_out, …).
+
+    Returns:
+        int64 (C_out, 6). Those of a set of channels are the bitwise or of theirs.
+    """
+    w = weight.reshape(len(weight), -1).astype(np.int64)
+    parts = [w, w ^ (w >> 63), *_magnitude_digits(w), *_canonical_digits(w)]
+    return np.stack([np.bitwise_or.reduce(part, axis=1) for part in parts], axis=1)
+
+
+def _cheapest(masks: Sequence[int]) -> tuple[int, PlaneList]:
+    """Index in ``_DIGITS`` and plane list of the channels with these masks."""
+    low, span, plus, minus, canonical_plus, canonical_minus = (int(m) for m in masks)
+    width = span.bit_length()
+    pairs = [
+        (low & ((1 << width) - 1), int(low < 0) << width),
+        (plus, minus),
+        (canonical_plus, canonical_minus),
+    ]
+    counts = [p.bit_count() + m.bit_count() for p, m in pairs]
+    best = counts.index(min(counts))
+    return best, tuple(_live(*pairs[best]))
 
 
 def encode(weight: Array) -> Planes:
-    """The shorter plane list; two's complement wins ties."""
-    return min((twos_complement(weight), sign_magnitude(weight)), key=len)
+    """The cheapest of two's complement, sign-magnitude digits and canonical signed digits.
+
+    Fewest planes win, which are cycles. As many planes are as many bits of weight memory, so a tie
+    is one of memory too: two's complement wins it, then sign-magnitude. Gaps between planes and
+    powers of two that all weights share cost nothing.
+
+    Args:
+        weight: Integers of magnitude below 2^61, (C_out, …).
+    """
+    masks = np.bitwise_or.reduce(channel_masks(weight), axis=0)
+    return _planes(weight, _DIGITS[_cheapest(masks)[0]])
+
+
+# ---- output folds --------------------------------------------------------------------------------
+
+
+class FoldPlanes:
+    """Plane lists of the folds of a layer's output channels, for any number of PEs.
+
+    A fold is ``pe`` consecutive channels of a conv group. The folds at the same place of all groups
+    share a list.
+
+    Args:
+        weight: Integers of magnitude below 2^61, (C_out, …).
+        groups: Conv groups.
+    """
+
+    def __init__(self, weight: Array, groups: int) -> None:
+        self._masks = channel_masks(weight).reshape(groups, len(weight) // groups, -1)
+        self._lists: dict[int, tuple[PlaneList, ...]] = {}
+
+    def lists(self, pe: int) -> tuple[PlaneList, ...]:
+        """The list of each fold of ``pe`` channels; empty where all weights are zero."""
+        if pe not in self._lists:
+            groups, channels, _ = self._masks.shape
+            folded = self._masks.reshape(groups, channels // pe, pe, -1)
+            masks = np.bitwise_or.reduce(np.bitwise_or.reduce(folded, axis=2), axis=0)
+            self._lists[pe] = tuple(_cheapest(fold)[1] for fold in masks)
+        return self._lists[pe]
+
+
+def encode_folds(weight: Array, groups: int, pe: int) -> tuple[Planes, ...]:
+    """The planes of each output fold.
+
+    Returns:
+        For each fold of ``pe`` channels of a conv group (see `FoldPlanes`), ``bits`` of shape
+        (P, groups · pe, …): the fold's channels of the first group, then of the next.
+    """
+    grouped = weight.reshape(groups, len(weight) // groups // pe, pe, *weight.shape[1:])
+    parts = [grouped[:, fold] for fold in range(grouped.shape[1])]
+    return tuple(encode(part.reshape(groups * pe, *weight.shape[1:])) for part in parts)

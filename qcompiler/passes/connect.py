@@ -50,6 +50,7 @@ class SizeFifos:
 
     def run(self, graph: Graph) -> Graph:
         self._before_borders(graph)
+        self._behind_bursts(graph)
         demands = Demands(graph)
         for name in list(graph):
             if not isinstance(graph.op(name), hw.Add | hw.Concat):
@@ -79,6 +80,34 @@ class SizeFifos:
             depth = max(2, coming + x.words + self.slack)
             fifo = graph.add(graph.fresh(f"{name}_fifo"), hw.Fifo(depth), [value])
             graph.reconnect(name, 0, fifo)
+
+    def _behind_bursts(self, graph: Graph) -> None:
+        """A FIFO for the results of a pixel where its output folds take different times.
+
+        Some results come faster than on average. What takes them may be no faster than that, and
+        would stall the array.
+        """
+        for name in graph.find(hw.BitSerialArray):
+            op, y = graph.op(name), graph.type(name)
+            if len(op.lists) == 1 or _beats_behind(graph, name) <= op.pace * y.beats:
+                continue
+            fifo = graph.fresh(f"{name}_fifo")
+            users = graph.users(name)
+            graph.add(fifo, hw.Fifo(max(2, len(op.lists))), [name])
+            for user, slot in users:
+                graph.reconnect(user, slot, Value(fifo))
+
+
+def _beats_behind(graph: Graph, name: str) -> int:
+    """Most beats a frame on any stream behind a node, up to the next line buffers."""
+    most, reached, waiting = 0, {name}, [name]
+    while waiting:
+        node = waiting.pop()
+        most = max([most, *(stream.beats for stream in graph.types(node))])
+        users = {user for user, _ in graph.users(node)} - reached
+        reached |= users
+        waiting += [user for user in users if not isinstance(graph.op(user), hw.Window)]
+    return most
 
 
 FRAMES = 2  # what is fetched ahead at the end of a frame belongs to the next one

@@ -171,7 +171,7 @@ class FoldingSpace:
 
 
 def _apply(op: hw.Engine, folding: Folding) -> hw.Engine:
-    return op.folded(folding.pe, folding.simd, folding.planes)
+    return op.folded(folding.pe, folding.simd, folding.planes, folding.per_fold)
 
 
 def adapt(graph: Graph, value: Value, lanes: int, consumer: str, slot: int) -> Value:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from math import gcd, prod
+from typing import Any
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.types import Shape
@@ -27,6 +28,7 @@ class Folding:
     lut: float
     bram: int
     dsp: int = 0
+    per_fold: bool = False
 
     def price(self, worth: Worth) -> float:
         """In LUT."""
@@ -41,8 +43,8 @@ class Worth:
     multiplier: float = 0.0
 
 
-FoldingPrice = Callable[[int, int, int], tuple[float, int, int]]
-"""(pe, simd, planes per cycle) -> (LUT, block RAMs, multipliers)."""
+FoldingPrice = Callable[[Any], tuple[float, int, int]]
+"""Engine in a folding -> (LUT, block RAMs, multipliers)."""
 
 
 def engine_foldings(op: hw.Engine, shape: Shape, price: FoldingPrice) -> list[Folding]:
@@ -53,17 +55,18 @@ def engine_foldings(op: hw.Engine, shape: Shape, price: FoldingPrice) -> list[Fo
         shape: (C, H, W) that its window reads: filling the line buffer takes a cycle a beat.
         price: Of a folding.
     """
-    planes = op.plane_count
-    slots = sorted({-(-planes // folds) for folds in range(1, planes + 1)})
     out, per_group = op.channels
     outputs, pixels = prod(op.out_shape), shape[1] * shape[2]
     found = []
     for pe in divisors(out):
+        ways = op.plane_foldings(pe)
         for simd in divisors(per_group):
             fill, drain = pixels * shape[0] // simd, outputs // pe
-            for slot in slots:
-                cycles = max(op.folded(pe, simd, slot).rate, fill, drain)
-                found.append(Folding(pe, simd, slot, cycles, *price(pe, simd, slot)))
+            for way in ways:
+                folded = op.folded(pe, simd, way.planes, way.per_fold)
+                cycles = max(folded.rate, fill, drain)
+                figures = cycles, *price(folded)
+                found.append(Folding(pe, simd, way.planes, *figures, per_fold=way.per_fold))
     return found
 
 

@@ -30,12 +30,16 @@ class AlignResiduals:
     The side that only feeds this addition is moved; where both sides are spoken for, a quantizer of
     its own is put before the addition. So both branches share the step ``coarse/n`` exactly, and
     the alignment error of docs/numerics.md §3 is zero.
+
+    Args:
+        keep: Quantizers that stay as they are, trained ones.
     """
 
+    keep: frozenset[str] = frozenset()
     name: ClassVar[str] = "align-residuals"
 
     def run(self, graph: Graph) -> Graph:
-        fixed: set[str] = set()
+        fixed = set(self.keep)
         for name in graph.find(nn.Add):
             sides = [_quantizer(graph, v.node) for v in graph.inputs(name)]
             if sides[0] == sides[1]:

@@ -53,7 +53,7 @@ def _plane_counts(array: hw.BitSerialArray) -> str:
     """Planes of the layer, or the fewest and the most of an output fold."""
     counts = [len(planes) for planes in array.lists]
     few, most = min(counts), max(counts)
-    return str(most) if len(counts) == 1 else f"{few}-{most}"
+    return str(most) if few == most else f"{few}-{most}"
 
 
 def layer_costs(graph: Graph, report: Report) -> dict[str, tuple[Cost, int]]:

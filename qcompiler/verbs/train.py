@@ -11,7 +11,9 @@ import torch
 from qcompiler.errors import QCompilerError
 from qcompiler.frontend.torch_export import import_module
 from qcompiler.progress import QUIET, Progress
+from qcompiler.quant.qat.export import match_layers
 from qcompiler.quant.qat.method import Method
+from qcompiler.quant.qat.weights import formed_layers
 from qcompiler.train.batches import Batches, derived
 from qcompiler.train.checkpoint import Checkpoint
 from qcompiler.train.config import TrainConfig
@@ -106,10 +108,11 @@ def _prepare(
         load_weights(model, config.weights)  # a checkpoint has its own
     check_output(model, samples, data.classes, data.named)
     memory = layout(model, samples)
-    if found is None:
-        import_module(model.eval(), (samples[:2],))  # not after hours: can it be compiled?
+    graph = import_module(model.eval(), (samples[:2],))  # not after hours: can it be compiled?
     torch.default_generator.manual_seed(derived(config.seed, 0))
     model = method.prepare(model, samples).to(processes.device)
+    if layers := list(formed_layers(model)):
+        match_layers(graph, layers)
     share = (processes.rank, processes.world)
     train = data.train.to(processes.device)
     size, augment = config.batch_size, resolved.augment or "none"

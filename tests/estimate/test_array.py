@@ -5,22 +5,34 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qcompiler.estimate.array import array_lut, array_price, lane_tree, slot_tree
+from qcompiler.estimate.array import (
+    StepSizes,
+    array_lut,
+    array_price,
+    lane_tree,
+    slot_tree,
+    step_sizes,
+)
 from qcompiler.estimate.devices import FAMILIES
 from qcompiler.estimate.model import module_cost
+from qcompiler.hardware.array import ArrayUnit
 from qcompiler.ir import hardware as hw
-from qcompiler.ir.planes import encode
+from qcompiler.ir.plane_steps import Schedule
+from qcompiler.ir.planes import Planes, encode
 from qcompiler.ir.types import IntType
 
 
-def _array(pe: int, simd: int, planes: int) -> tuple[hw.BitSerialArray, hw.StreamType]:
+def _array(
+    pe: int, simd: int, planes: int, per_fold: bool = False
+) -> tuple[hw.BitSerialArray, hw.StreamType]:
     rng = np.random.default_rng(0)
     weight = rng.integers(-7, 8, (16, 16, 3, 3)).astype(np.int64)
+    if per_fold:
+        weight[8:] = weight[8:] > 0
     plan = encode(weight)
     op = hw.BitSerialArray(
-        "y", weight, plan.signs, plan.exps, (16, 8, 8), IntType(-9000, 9000),
-        pe=pe, simd=simd, planes=planes,
-    )  # fmt: skip
+        "y", weight, plan.signs, plan.exps, (16, 8, 8), IntType(-9000, 9000)
+    ).folded(pe, simd, planes, per_fold)
     x = hw.StreamType("x", (16, 10, 10), IntType(0, 15), simd)
     window = hw.Window((3, 3), repeat=op.repeat, rows=6, lanes=simd)
     return op, window.infer([x])[0]
@@ -62,14 +74,17 @@ def test_the_quick_price_is_that_of_the_module(family: str) -> None:
         assert quick <= whole <= 1.3 * quick + 30, (pe, simd, planes)
 
 
+@pytest.mark.parametrize("per_fold", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_price_of_a_folding_is_that_of_array_rom_and_line_buffer(family: str) -> None:
+def test_the_price_of_a_folding_is_that_of_array_rom_and_line_buffer(
+    family: str, per_fold: bool
+) -> None:
     """A line buffer's counters take LUTs too, whatever the folding."""
     for pe, simd, planes in ((1, 1, 1), (4, 8, 2), (2, 16, 4)):
-        op, x = _array(pe, simd, planes)
+        op, x = _array(pe, simd, planes, per_fold)
         source = hw.StreamType("x", (16, 10, 10), IntType(0, 15), 1)
         window = hw.Window((3, 3), repeat=op.repeat, rows=6)
-        lut, bram = array_price(family)(op, window, source)(pe, simd, planes)
+        lut, bram = array_price(family)(op, window, source)(op)
         folded = hw.Window((3, 3), repeat=op.repeat, rows=6, lanes=simd)
         given = hw.StreamType("x", (16, 10, 10), IntType(0, 15), simd)
         whole = module_cost(op, [x], op.infer([x]), family)
@@ -88,9 +103,52 @@ def test_a_wide_rom_of_few_words_is_not_free() -> None:
         op, hw.Window((3, 3), rows=6), hw.StreamType("x", (16, 10, 10), IntType(0, 15), 1)
     )
     bare = array_lut(8, 16, 4, 4, op.acc.bits, "ecp5")
-    assert price(8, 16, 4)[0] > bare + 400
+    assert price(op.folded(8, 16, 4))[0] > bare + 400
 
 
 def test_a_bit_operation_costs_a_little_more_than_two_lut4() -> None:
     lut = array_lut(16, 32, 2, 4, 16, "ecp5")
     assert 2.0 < lut / (16 * 32 * 2 * 4) < 2.6  # for each of the four activation bits
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_planes_of_each_fold_take_luts_and_spare_memory(family: str) -> None:
+    op, _ = _array(4, 8, 1, per_fold=True)
+    layer = op.folded(4, 8, 1)
+    window = hw.Window((3, 3), repeat=op.repeat, rows=6)
+    price = array_price(family)(op, window, hw.StreamType("x", (16, 10, 10), IntType(0, 15), 1))
+    assert op.repeat == 4 + 4 + 1 + 1 and layer.repeat == 16
+    assert price(layer)[0] < price(op)[0] < 1.3 * price(layer)[0]
+    source = hw.StreamType("x", (16, 10, 10), IntType(0, 15), 8)
+    bits = []
+    for each in (op, layer):
+        fed = hw.Window((3, 3), repeat=each.repeat, rows=6, lanes=8).infer([source])
+        bits.append(module_cost(each, fed, each.infer(fed), family).memory_bits)
+    assert bits[0] * 16 == bits[1] * 10
+
+
+def test_an_array_of_one_list_pays_for_no_tables() -> None:
+    op, _ = _array(4, 8, 1)
+    assert step_sizes(op.schedule, 7, 16, "ecp5") == StepSizes(select=0, mixed=0, tables=0.0)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 4, 5])
+def test_the_joins_are_those_of_the_generator(slots: int) -> None:
+    """Bits that select or negate, counted on the plan of the slot tree itself."""
+    lists = (
+        ((-1, 9), (1, 8), (-1, 6), (1, 5), (1, 1)),
+        ((1, 6), (-1, 6), (1, 0)),
+        ((-1, 4), (-1, 1)),
+    )
+    found = step_sizes(Schedule(lists, slots), 7, 0, "ecp5")
+    planes = [
+        Planes(*zip(*each, strict=True), np.ones((len(each), 2, 1, 1, 8), np.uint8))
+        for each in lists
+    ]
+    unit = ArrayUnit.build(
+        "y", planes=planes, groups=1, pe=2, simd=8, planes_per_cycle=slots,
+        act_bits=4, act_signed=False, acc_bits=20,
+    )  # fmt: skip
+    joins = [m for m in unit.merges if m.right is not None]
+    assert (found.select > 0) == any(len(m.shifts) > 1 for m in joins)
+    assert (found.mixed > 0) == any(m.mixed for m in joins)

@@ -14,6 +14,7 @@ from qcompiler.ir.integer import Conv
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.engines import BITSERIAL, DIRECT, WINOGRAD, Engines, can
 from qcompiler.passes.fold import FoldingSpace
+from qcompiler.passes.folding import Worth, front
 from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import CONNECT, PREPARE, TO_HARDWARE
 from qcompiler.quant.align import AlignResiduals
@@ -41,6 +42,7 @@ def random_build(seed: int, folder: Path) -> RandomNetwork:
     lowered = run_passes(integer, [engines.lowering])
     chip = device("ecp5-85k")
     space = FoldingSpace(lowered, engine_price(chip.family))
+    prefer_own_planes(space, np.random.default_rng([seed, 4]))
     top = space.slowest()
     least = max(16, top // 100)  # fully unfolded designs take a minute to build
     targets = {n: int(np.exp(rng.uniform(np.log(least), np.log(top + 32)))) for n in lowered}
@@ -57,6 +59,14 @@ def random_engines(graph: Graph, rng: np.random.Generator) -> Engines:
         kinds = [k for k in (DIRECT, *WINOGRAD) if can(graph, name, k)]
         layers[name] = str(rng.choice([*kinds, *[BITSERIAL] * len(kinds)]))
     return Engines(layers)
+
+
+def prefer_own_planes(space: FoldingSpace, rng: np.random.Generator) -> None:
+    """Half of the layers that can give each output fold its own planes have to."""
+    for name, every in space._foldings.items():
+        own = [folding for folding in every if folding.per_fold]
+        if own and rng.random() < 0.5:
+            space.engines[name] = front(own, Worth())
 
 
 def quantizers(graph):  # type: ignore[no-untyped-def]

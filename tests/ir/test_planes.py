@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qcompiler.ir.planes import Planes, encode, sign_magnitude, twos_complement
+from qcompiler.ir.planes import Planes, canonical, encode, sign_magnitude, twos_complement
 
 Array = np.ndarray[Any, Any]
-ENCODERS = [twos_complement, sign_magnitude, encode]
+PARTS = [twos_complement, sign_magnitude, canonical]
+ENCODERS = [*PARTS, encode]
 
 
 def check(planes: Planes, weight: Array) -> None:
@@ -57,6 +59,11 @@ def test_random_ranges(encoder: Any, ends: tuple[int, int], seed: int) -> None:
         ([-3, -1], (-1, -1), (1, 0)),
         ([-9, 9], (-1, 1, -1, 1), (3, 3, 0, 0)),
         ([-7, 7, 5], (-1, 1, 1, 1), (3, 2, 1, 0)),
+        ([7, 0], (1, -1), (3, 0)),  # 8 - 1: canonical
+        ([-31, 0], (-1, 1), (5, 0)),  # of three lists as long, two's complement
+        ([240, 0, -240], (-1, 1, -1, 1), (8, 8, 4, 4)),  # ±(256 - 16): a gap of three planes
+        ([31, -32, 15], (-1, 1, 1, -1), (5, 5, 4, 0)),
+        ([36, -32, -28, -4], (-1, 1, -1, 1), (5, 5, 2, 2)),  # -28 = -32 + 4
     ],
 )
 def test_the_shortest_list(values: list[int], signs: tuple[int], exps: tuple[int]) -> None:
@@ -67,7 +74,44 @@ def test_the_shortest_list(values: list[int], signs: tuple[int], exps: tuple[int
 
 
 @given(st.lists(st.integers(-40, 40), min_size=1, max_size=12))
-def test_never_longer_than_either_list(values: list[int]) -> None:
+def test_never_longer_than_the_shortest_part(values: list[int]) -> None:
     weight = np.array(values).reshape(-1, 1, 1, 1)
-    lengths = len(twos_complement(weight)), len(sign_magnitude(weight))
+    chosen, lengths = encode(weight), [len(part(weight)) for part in PARTS]
+    assert len(chosen) == min(lengths)
+    first = PARTS[lengths.index(len(chosen))](weight)
+    assert (chosen.signs, chosen.exps) == (first.signs, first.exps), "the order decides ties"
+
+
+@given(st.integers(-(2**40), 2**40))
+def test_canonical_digits_have_no_neighbours(value: int) -> None:
+    planes = canonical(np.array([value]))
+    exps = list(planes.exps)
+    assert all(high - low >= 2 for high, low in pairwise(exps))
+    assert len(exps) <= (abs(value).bit_length() + 1) // 2 + 1
+    assert len(exps) <= min(len(twos_complement(np.array([value]))), abs(value).bit_count())
+
+
+@pytest.mark.parametrize("winner", PARTS)
+def test_each_wins_somewhere(winner: Any) -> None:
+    values = {
+        twos_complement: range(-8, 8),
+        sign_magnitude: (48, 32, 16, -1),
+        canonical: (15, 60, 240, 0),
+    }
+    weight = np.array(values[winner]).reshape(-1, 1, 1, 1)
+    lengths = [len(part(weight)) for part in PARTS]
+    assert lengths.index(min(lengths)) == PARTS.index(winner)
     assert len(encode(weight)) == min(lengths)
+
+
+@given(exps=st.sets(st.integers(0, 12), min_size=1, max_size=4), seed=st.integers(0, 2**32))
+def test_masks_of_a_bit_level_training(exps: set[int], seed: int) -> None:
+    """Signed sums of the same few powers of two, as a training of masked bits leaves them."""
+    live = sorted(exps)
+    digits = np.random.default_rng(seed).integers(-1, 2, (len(live), 4, 3, 1, 1))
+    weight = np.tensordot(np.array([1 << e for e in live]), digits, 1)
+    planes = encode(weight)
+    check(planes, weight)
+    assert len(planes) <= live[-1] - live[0] + 2, "no more than two's complement from end to end"
+    if all(high - low >= 2 for low, high in pairwise(live)):
+        assert len(planes) <= 2 * len(live), "a plane for each sign"

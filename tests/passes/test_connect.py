@@ -7,6 +7,7 @@ import pytest
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
+from qcompiler.ir.planes import encode
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.connect import Demands, InsertForks, SizeFifos
@@ -134,3 +135,38 @@ def test_demands_grow_from_frame_to_frame(seed: int) -> None:
         first, second = plain[1 : frame + 1], plain[frame + 1 :]
         some = first > 0  # a border that comes first needs nothing of its own frame
         np.testing.assert_array_equal(first[some] + total, second[some])
+
+
+def bursts(lanes: int, per_fold: bool = True) -> Graph:
+    """An array of two PEs with results after 6, 1 and 1 cycles, then thresholds on some lanes."""
+    weight = np.zeros((6, 2, 1, 1), np.int64)
+    weight[:2, :, 0, 0] = [[-32, 21], [10, 1]]
+    weight[2:] = 1
+    planes = encode(weight)
+    array = hw.BitSerialArray(
+        "conv", weight, planes.signs, planes.exps, (6, 4, 4), IntType(-9999, 9999)
+    ).folded(2, 2, 1, per_fold)
+    none, zero = np.zeros((6, 0), np.int64), np.zeros((6, 1), np.int64)
+    graph = Graph("hardware")
+    graph.add("x", hw.Source("x", (2, 4, 4), NIBBLE, 2))
+    window = hw.Window((1, 1), repeat=array.repeat, rows=2, reshape=(2, 16, 1), lanes=2)
+    graph.add("window", window, ["x"])
+    graph.add("conv", array, ["window"])
+    steps = hw.Threshold("q", none, zero, NIBBLE, lanes=lanes)
+    behind = "conv" if lanes == 2 else graph.add("width", hw.Adapter(lanes), ["conv"])
+    graph.add("q", steps, [behind])
+    graph.add("y", hw.Sink(lanes=lanes), ["q"])
+    return graph
+
+
+def test_bursts_of_results_wait_in_a_fifo() -> None:
+    """Three results take six beats on one lane, and eight cycles to compute."""
+    after = run_passes(bursts(lanes=1), [SizeFifos()])
+    assert after.inputs("width") == [Value("conv_fifo")]
+    assert after.op("conv_fifo").depth == 3
+
+
+@pytest.mark.parametrize(("lanes", "per_fold"), [(2, True), (1, False)])
+def test_no_fifo_where_results_come_no_faster_than_they_leave(lanes: int, per_fold: bool) -> None:
+    after = run_passes(bursts(lanes, per_fold), [SizeFifos()])
+    assert after.find(hw.Fifo) == []

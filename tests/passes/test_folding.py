@@ -24,13 +24,19 @@ SHAPE = (6, 5, 5)
 
 
 def array(groups: int = 1, planes: int = 4) -> hw.BitSerialArray:
-    weight = np.ones((8, 6 // groups, 3, 3), np.int64)
+    """Every channel needs all planes: each weight is a power of two, or zero if there is none."""
+    powers = np.array([1 << e for e in range(planes)] or [0], np.int64)
+    weight = np.broadcast_to(np.resize(powers, (6 // groups, 3, 3)), (8, 6 // groups, 3, 3)).copy()
     signs, exps = (1,) * planes, tuple(range(planes))
     return hw.BitSerialArray("a", weight, signs, exps, (8, 3, 3), IntType(0, 99), groups)
 
 
-def price(pe: int, simd: int, planes: int) -> tuple[float, int, int]:
+def figures(pe: int, simd: int, planes: int) -> tuple[float, int, int]:
     return pe * (3.0 + simd * planes) + 10 * planes, -(-pe * simd * planes // 8), pe * simd
+
+
+def price(op: hw.BitSerialArray) -> tuple[float, int, int]:
+    return figures(op.pe, op.simd, op.planes)
 
 
 @given(st.integers(1, 500))
@@ -49,7 +55,7 @@ def test_filling_the_line_buffer_takes_its_time() -> None:
 @pytest.mark.parametrize("planes", [0, 1, 3, 4, 7])
 def test_front(groups: int, planes: int, worth: Worth) -> None:
     def weighed(pe: int, simd: int, planes: int) -> float:
-        lut, bram, dsp = price(pe, simd, planes)
+        lut, bram, dsp = figures(pe, simd, planes)
         return lut + worth.block * bram + worth.multiplier * dsp
 
     best = front(engine_foldings(array(groups, planes), SHAPE, price), worth)
@@ -71,7 +77,7 @@ def test_front(groups: int, planes: int, worth: Worth) -> None:
         assert (pick is None) == (not within)
         if pick is not None:
             assert pick.price(worth) == min(within) and pick.cycles <= target
-            assert (pick.lut, pick.bram, pick.dsp) == price(pick.pe, pick.simd, pick.planes)
+            assert (pick.lut, pick.bram, pick.dsp) == figures(pick.pe, pick.simd, pick.planes)
 
 
 @given(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,9 @@ import pytest
 
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.hardware.array import ArrayUnit
+from qcompiler.ir.planes import Planes, canonical, encode_folds
 from tests.rtl.benches import check_resets, check_stalls, code_range
 
-Planes = tuple[tuple[int, ...], tuple[int, ...], np.ndarray]  # signs, exponents, bits
 Encode = Callable[[np.ndarray], Planes]
 
 
@@ -22,7 +22,7 @@ def twos(*exps: int) -> Encode:
 
     def encode(w: np.ndarray) -> Planes:
         bits = np.stack([w >> e & 1 for e in exps]).astype(np.uint8)
-        return (-1,) + (1,) * (len(exps) - 1), exps, bits
+        return Planes((-1,) + (1,) * (len(exps) - 1), exps, bits)
 
     return encode
 
@@ -32,7 +32,7 @@ def plain(sign: int, *exps: int) -> Encode:
 
     def encode(w: np.ndarray) -> Planes:
         bits = np.stack([sign * w >> e & 1 for e in exps]).astype(np.uint8)
-        return (sign,) * len(exps), exps, bits
+        return Planes((sign,) * len(exps), exps, bits)
 
     return encode
 
@@ -44,19 +44,22 @@ def digits(*exps: int) -> Encode:
         positive, negative = np.maximum(w, 0), np.maximum(-w, 0)
         bits = [half >> e & 1 for e in exps for half in (positive, negative)]
         twice = tuple(e for e in exps for _ in range(2))
-        return (1, -1) * len(exps), twice, np.stack(bits).astype(np.uint8)
+        return Planes((1, -1) * len(exps), twice, np.stack(bits).astype(np.uint8))
 
     return encode
 
 
 def nothing(w: np.ndarray) -> Planes:
     assert not w.any()
-    return (), (), np.zeros((0, *w.shape), np.uint8)
+    return Planes((), (), np.zeros((0, *w.shape), np.uint8))
 
 
 @dataclass(frozen=True)
 class Case:
-    """Weights are drawn from ``values``, shape [C_out, KH, KW, C_in / groups]."""
+    """Weights are drawn from ``values``, shape [C_out, KH, KW, C_in / groups].
+
+    With ``folds`` those of each output fold are drawn from values of their own and encoded apart.
+    """
 
     shape: tuple[int, int, int, int]
     values: tuple[int, ...]
@@ -67,9 +70,17 @@ class Case:
     act_bits: int
     act_signed: bool = False
     groups: int = 1
+    folds: tuple[tuple[int, ...], ...] = ()
 
     def weights(self, rng: np.random.Generator) -> np.ndarray:
-        return rng.choice(np.array(self.values, np.int64), self.shape)
+        if not self.folds:
+            return rng.choice(np.array(self.values, np.int64), self.shape)
+        shape = (self.groups, self.pe, *self.shape[1:])
+        parts = [rng.choice(np.array(values, np.int64), shape) for values in self.folds]
+        return np.stack(parts, axis=1).reshape(self.shape)
+
+    def planes(self, w: np.ndarray) -> Sequence[Planes]:
+        return encode_folds(w, self.groups, self.pe) if self.folds else [self.encode(w)]
 
     @property
     def act_range(self) -> tuple[int, int]:
@@ -87,12 +98,9 @@ class Case:
         return bits
 
     def unit(self, w: np.ndarray) -> ArrayUnit:
-        signs, exps, bits = self.encode(w)
         return ArrayUnit.build(
             "array",
-            planes_sign=signs,
-            planes_exp=exps,
-            bits=bits,
+            planes=self.planes(w),
             groups=self.groups,
             pe=self.pe,
             simd=self.simd,
@@ -115,7 +123,7 @@ class Case:
 
     def beats(self, unit: ArrayUnit, w: np.ndarray, x: np.ndarray) -> tuple[Beats, Beats]:
         frames = len(x)
-        stream = np.repeat(x[:, :, :, None], unit.repeat, axis=3)
+        stream = np.repeat(x[:, :, :, None], unit.repeat, axis=3)  # every step reads the window
         grouped = w.reshape(self.groups, -1, *self.shape[1:])
         y = np.einsum("fpghwi,gohwi->fpgo", x, grouped)
         assert y.max() < 1 << unit.acc_bits and y.min() >= -(1 << unit.acc_bits - 1)
@@ -123,6 +131,18 @@ class Case:
             Beats.from_frames(stream.reshape(frames, -1, self.simd), self.act_bits),
             Beats.from_frames(y.reshape(frames, -1, self.pe), unit.acc_bits),
         )
+
+
+RANGE4, BIT = tuple(range(-8, 8)), (0, 1)
+
+
+def folded(
+    inner: tuple[int, int, int], *folds: tuple[int, ...],
+    pe: int, simd: int, slots: int, groups: int = 1, signed: bool = False,
+) -> Case:  # fmt: skip
+    """Output folds that draw from values of their own; ``inner`` is (KH, KW, C_in / groups)."""
+    shape = (groups * len(folds) * pe, *inner)
+    return Case(shape, (), nothing, pe, simd, slots, 4, signed, groups, folds)
 
 
 CASES = {
@@ -144,6 +164,26 @@ CASES = {
     "all_ones_16_bits": Case((4, 1, 2, 8), (-11,), plain(-1, 3, 1, 0), 2, 8, 1, 16),
     "no_live_plane": Case((4, 1, 1, 4), (0,), nothing, 2, 2, 1, 4, True),
     "depthwise": Case((3, 3, 3, 1), tuple(range(-7, 8)), digits(2, 1, 0), 1, 1, 1, 4, True, 3),
+    "canonical_digits": Case(
+        (4, 3, 1, 6), (0, 15, 60, -60, 28, -7, 240), canonical, 2, 3, 3, 5, True
+    ),
+    "folds_of_every_kind": folded(
+        (2, 1, 4), RANGE4, BIT, (0, -1), (0,), (48, -32), (15, 0), (-12, -4), pe=2, simd=2, slots=1
+    ),
+    "folds_two_slots_groups": folded(
+        (1, 2, 4), BIT, (0, -1), RANGE4, (0, 7, -56), (-128, 127, 3), pe=2, simd=4, slots=2,
+        groups=2, signed=True,
+    ),
+    "folds_three_slots": folded(
+        (3, 3, 2), (0,), (15, 0, 240), RANGE4, (0, 5), (-64, 8, 63), pe=1, simd=2, slots=3
+    ),
+    "folds_one_beat_a_step": folded(
+        (1, 1, 3), (0, -1), RANGE4, BIT, (0,), (0, -2), pe=3, simd=3, slots=1, signed=True
+    ),
+    "folds_one_beat_a_result": folded(
+        (1, 1, 5), (0, -1), BIT, (8, 0), (0,), (-6, 0), pe=2, simd=5, slots=4
+    ),
+    "folds_all_negative": folded((2, 1, 2), (0, -1), (-4, -6), (-20, 0), pe=2, simd=2, slots=1),
 }  # fmt: skip
 
 
@@ -164,7 +204,7 @@ def verify(case: Case, folder: Path, seed: int) -> None:
     given, wanted = {"s_axis": x}, {"m_axis": y}
     check_stalls(bench, given, wanted, seed=seed)
     # A sink slower than the array: only then do finished results pile up and stall the input.
-    slow = 1.0 - 0.4 / (unit.kbeats * unit.folds)
+    slow = 1.0 - 0.4 * unit.cfolds / (unit.kbeats * unit.repeat)
     choked = bench.check(given, wanted, sink_stall=slow, seed=seed)
     assert choked.streams["s_axis"].blocked > len(x) // 2
     check_resets(bench, given, wanted, (len(x) // 3 + 8, len(x) // 2 + 8), sink_stall=0.4)

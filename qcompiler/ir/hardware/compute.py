@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 from qcompiler.errors import GraphError
-from qcompiler.ir.hardware.engine import Engine
+from qcompiler.ir.hardware.engine import Engine, PlaneFolding
 from qcompiler.ir.hardware.streams import Array, HardwareOp, Laned, StreamType
+from qcompiler.ir.plane_steps import Schedule, step_count
+from qcompiler.ir.planes import FoldPlanes, PlaneList
 from qcompiler.ir.search import StepSearch
 from qcompiler.ir.types import IntType, Shape
 
@@ -17,7 +20,9 @@ from qcompiler.ir.types import IntType, Shape
 class BitSerialArray(Engine):
     """``pe`` output channels × ``simd`` inputs × ``planes`` weight planes a cycle, bit-serial.
 
-    weight (O, I/groups, KH, KW) int64, in the order of the integer graph.
+    weight (O, I/groups, KH, KW) int64, in the order of the integer graph. ``signs`` and ``exps``
+    are the planes of all of it; with ``per_fold`` each fold of ``pe`` output channels takes those
+    that it has.
     """
 
     tensor: str
@@ -30,6 +35,7 @@ class BitSerialArray(Engine):
     pe: int = 1
     simd: int = 1
     planes: int = 1
+    per_fold: bool = False
 
     def infer(self, inputs: Sequence[StreamType]) -> Sequence[StreamType]:
         (x,) = inputs
@@ -48,26 +54,65 @@ class BitSerialArray(Engine):
     def plane_count(self) -> int:
         return max(len(self.signs), 1)
 
-    def folded(self, pe: int, simd: int, planes: int = 1) -> BitSerialArray:
-        return replace(self, pe=pe, simd=simd, planes=planes)
+    @cached_property
+    def fold_planes(self) -> FoldPlanes:
+        return FoldPlanes(self.weight, self.groups)
+
+    def folded(self, pe: int, simd: int, planes: int = 1, per_fold: bool = False) -> BitSerialArray:
+        other = replace(self, pe=pe, simd=simd, planes=planes, per_fold=per_fold)
+        vars(other)["fold_planes"] = self.fold_planes  # the weights are the same
+        return other
+
+    def plane_foldings(self, pe: int) -> list[PlaneFolding]:
+        """Every useful number of planes a cycle, and with planes per fold where that is faster."""
+        lists = self.fold_planes.lists(pe)
+        found = [PlaneFolding(slots) for slots in _useful_slots({self.plane_count})]
+        for slots in _useful_slots({max(len(planes), 1) for planes in lists}):
+            steps = sum(step_count(len(planes), slots) for planes in lists)
+            if steps < len(lists) * step_count(self.plane_count, slots):
+                found.append(PlaneFolding(slots, per_fold=True))
+        return found
 
     @property
-    def folds(self) -> int:
-        return -(-self.plane_count // self.planes)
+    def lists(self) -> tuple[PlaneList, ...]:
+        """One plane list that all output folds take, or one for each of them."""
+        if self.per_fold:
+            return self.fold_planes.lists(self.pe)
+        return (tuple(zip(self.signs, self.exps, strict=True)),)
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.lists, self.planes)
+
+    @property
+    def beats(self) -> int:
+        """Input beats of one plane step."""
+        kernel: tuple[int, ...] = self.weight.shape[1:]
+        return kernel[0] // self.simd * kernel[1] * kernel[2]
+
+    @property
+    def pace(self) -> int:
+        """Fewest cycles from one result to the next."""
+        return min(step_count(len(planes), self.planes) for planes in self.lists) * self.beats
 
     @property
     def repeat(self) -> int:
-        """Times that each window is read: output channel folds × plane folds."""
-        return (len(self.weight) // self.groups // self.pe) * self.folds
+        """Times that each window is read: the plane steps of all output channel folds."""
+        lists, folds = self.lists, len(self.weight) // self.groups // self.pe
+        steps = sum(step_count(len(planes), self.planes) for planes in lists)
+        return steps * (folds if len(lists) == 1 else 1)
 
     @property
     def rate(self) -> int:
         """Cycles per frame."""
-        kernel: tuple[int, ...] = self.weight.shape[1:]
-        beats = kernel[0] // self.simd * kernel[1] * kernel[2]
-        return self.out_shape[1] * self.out_shape[2] * self.groups * self.repeat * beats
+        return self.out_shape[1] * self.out_shape[2] * self.groups * self.repeat * self.beats
 
     latency: ClassVar[int] = 8
+
+
+def _useful_slots(counts: set[int]) -> list[int]:
+    """Planes a cycle such that fewer would take more steps for one of these plane counts."""
+    return sorted({-(-count // steps) for count in counts for steps in range(1, count + 1)})
 
 
 @dataclass(frozen=True, eq=False)

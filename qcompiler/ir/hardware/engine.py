@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from qcompiler.ir.hardware.movement import Window
 from qcompiler.ir.hardware.streams import Array, HardwareOp
 from qcompiler.ir.types import Shape
+
+
+@dataclass(frozen=True)
+class PlaneFolding:
+    """Weight planes a cycle, and whether each output fold takes its own list of them."""
+
+    planes: int = 1
+    per_fold: bool = False
 
 
 class Engine(HardwareOp, ABC):
@@ -38,12 +46,16 @@ class Engine(HardwareOp, ABC):
         """Weight planes that can be taken together or one after another."""
         return 1
 
+    def plane_foldings(self, pe: int) -> list[PlaneFolding]:
+        """The ways to take weight planes with ``pe`` output channels at a time."""
+        return [PlaneFolding()]
+
     @property
     @abstractmethod
     def rate(self) -> int:
         """Cycles per frame of the products alone."""
 
-    def folded(self, pe: int, simd: int, planes: int = 1) -> Self:
+    def folded(self, pe: int, simd: int, planes: int = 1, per_fold: bool = False) -> Self:
         """The same engine in another folding."""
         changes: dict[str, Any] = {"pe": pe, "simd": simd}
         return replace(self, **changes)

@@ -16,8 +16,8 @@ class CSQConfig:
     Args:
         budget: Average bits to reach, in ``cost``'s terms: planes of a weight, sign not counted.
         planes: Magnitude planes N that training starts with, 1 to 8.
-        cost: What the average is weighted by: ``size`` (weights), ``cycles`` (those of the
-            generated bit-serial array), or ``planes`` (layers count alike: the paper's code).
+        cost: What the average is weighted by: one of ``costs.KINDS``; ``planes`` (layers count
+            alike) is what the paper's code does.
         strength: λ of the regularizer.
         count: ``soft`` counts gates by how far they are open, ``hard`` those of at least one half
             (the paper's code).
@@ -73,7 +73,7 @@ class CSQConfig:
             raise QCompilerError(f"{self.count!r} is neither soft nor hard", where="count")
         if self.groups < 1:
             raise QCompilerError(f"{self.groups} groups; at least 1", where="groups")
-        check_activations(self.activations)
+        check_activations(self.activations, self.activation_kind)
         first, last = self.temperature
         if not 0 < first < last or not 0 < self.rewind <= last:
             raise QCompilerError(

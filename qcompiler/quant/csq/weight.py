@@ -36,7 +36,7 @@ class CSQWeight(WeightForm):
         self.register_buffer("fixed", torch.tensor(False))  # gates are hard
         chosen = torch.zeros(self.groups, config.planes, dtype=torch.bool)
         self.register_buffer("chosen", chosen)  # the hard gates, out of momentum's reach
-        self._sum = torch.compile(BitSum.apply) if config.compile else BitSum.apply
+        self._sum = torch.compile(BitSum.apply, dynamic=True) if config.compile else BitSum.apply
 
     def phase(self, scale: Tensor) -> Phase:
         worth = torch.tanh(self.beta * (self.config.spread / 2))
@@ -92,15 +92,15 @@ class CSQWeight(WeightForm):
         logits, _, scale = originals
         weight = self.forward(*originals)
         shares = torch.linspace(0.4, 1.2, 33, device=weight.device)
-        trials = []
-        for share in shares:
+        least = torch.inf
+        for share in shares:  # only the best so far is held: planes of a large layer are many
             found = self._bits(weight / (share * scale), live)
             digit = (found[0] > 0).float() - (found[1] > 0).float()
             hard = torch.einsum("n,n...->...", self.places, digit) * share * scale
-            trials.append((float((hard - weight).square().mean()), found, share))
-        _, found, share = min(trials, key=lambda t: t[0])
-        logits.copy_(found)
-        scale.mul_(share)
+            if (error := float((hard - weight).square().mean())) < least:
+                least, best, grown = error, found, share
+        logits.copy_(best)
+        scale.mul_(grown)
         self.chosen.copy_(live)
         self.fixed.fill_(True)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qcompiler.errors import QCompilerError
-
 KINDS = ("lsq", "pact")
+TINY = torch.finfo(torch.float32).tiny
 
 
 class ActivationQuantizer(nn.Module):
@@ -20,24 +19,18 @@ class ActivationQuantizer(nn.Module):
     Args:
         bits: Width of the codes, 2 to 8.
         signed: Whether values may be negative.
+        kind: One of KINDS.
     """
 
     def __init__(self, bits: int, signed: bool, kind: str = "lsq") -> None:
         super().__init__()
-        if kind not in KINDS:
-            raise QCompilerError(
-                f"activation quantizer {kind!r} is unknown", hint=f"choose one of {KINDS}"
-            )
-        if not 2 <= bits <= 8:
-            raise QCompilerError(f"{bits} activation bits are outside 2 to 8")
         self.bits, self.signed, self.kind = bits, signed, kind
         self.hi = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
         self.lo = -self.hi if signed else 0
         self.step = nn.Parameter(torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        floor = torch.finfo(torch.float32).tiny
-        step = self.step.abs().clamp_min(floor)
+        step = self.step.abs().clamp_min(TINY)
         if self.kind == "lsq":
             step = scale_gradient(step, 1 / (x.numel() / len(x) * self.hi) ** 0.5)
             scaled = (x / step).clamp(self.lo, self.hi)
@@ -70,7 +63,7 @@ class FrozenQuantizer(nn.Module):
 
     def __init__(self, trained: ActivationQuantizer) -> None:
         super().__init__()
-        self.step = float(trained.step.detach().abs())
+        self.step = float(trained.step.detach().abs().clamp_min(TINY))
         self.lo, self.hi = trained.lo, trained.hi
 
     def forward(self, x: Tensor) -> Tensor:

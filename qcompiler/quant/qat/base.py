@@ -8,14 +8,18 @@ from typing import Any
 from torch import Tensor, nn
 
 from qcompiler.errors import QCompilerError
-from qcompiler.quant.qat.activation import ActivationQuantizer
+from qcompiler.quant.qat.activation import KINDS, ActivationQuantizer
 from qcompiler.quant.qat.insert import insert_activation_quantizers
 from qcompiler.quant.qat.weights import WeightForm, attach, formed_layers
 
 FLOAT = (0, 32)  # activation widths that stand for "not quantized in training"
 
 
-def check_activations(bits: int) -> None:
+def check_activations(bits: int, kind: str) -> None:
+    if kind not in KINDS:
+        raise QCompilerError(
+            f"activation quantizer {kind!r} is unknown", hint=f"choose one of {', '.join(KINDS)}"
+        )
     if bits not in FLOAT and not 2 <= bits <= 8:
         raise QCompilerError(f"{bits} bits are neither 2 to 8 nor 0 or 32", where="activations")
 
@@ -44,19 +48,20 @@ def quantize_model(
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on what is neither an original of a form nor a step of an activation.
+    """Weight decay on ordinary weights alone, such as the latent one of an LSQ layer.
 
-    It would pull bits towards one half, gates towards half open, and steps towards zero; a latent
-    float weight (the first original of an LSQ layer) is an ordinary weight and decays.
+    It would pull bits towards one half, gates towards half open, and steps towards zero; norms and
+    biases do not decay either, as in float training.
     """
     ours = {id(m.step) for m in model.modules() if isinstance(m, ActivationQuantizer)}
     for layer in formed_layers(model):
         ours |= {id(t) for t in layer.originals[layer.form.latent :]}
-    free = [p for p in model.parameters() if id(p) in ours]
-    rest = [p for p in model.parameters() if id(p) not in ours]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    decays = [p for p in trained if id(p) not in ours and p.dim() > 1]
+    chosen = {id(p) for p in decays}
     return [
-        {"params": rest, "weight_decay": weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        {"params": decays, "weight_decay": weight_decay},
+        {"params": [p for p in trained if id(p) not in chosen], "weight_decay": 0.0},
     ]
 
 

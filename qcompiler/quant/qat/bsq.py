@@ -13,7 +13,7 @@ from qcompiler.errors import QCompilerError
 from qcompiler.quant.qat.base import check_activations, parameter_groups, quantize_model
 from qcompiler.quant.qat.export import finalize
 from qcompiler.quant.qat.method import Finalized
-from qcompiler.quant.qat.weights import FormedLayer, WeightForm, formed_layers
+from qcompiler.quant.qat.weights import FormedLayer, WeightForm, formed_layers, largest
 
 Array = np.ndarray[Any, Any]
 ROUNDS = 4  # requantizations of a search (the paper: three in 350 epochs, one behind)
@@ -40,12 +40,12 @@ class BSQConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength < float("inf"):
-            raise QCompilerError(f"{self.strength:g} is negative", where="strength")
+            raise QCompilerError(f"{self.strength:g} is no size", where="strength")
         if not 1 <= self.planes <= 8:
             raise QCompilerError(f"{self.planes} planes are outside 1 to 8", where="planes")
         if not 0 < self.search < 1:
             raise QCompilerError(f"{self.search:g} is no share between 0 and 1", where="search")
-        check_activations(self.activations)
+        check_activations(self.activations, self.activation_kind)
 
 
 class BSQWeight(WeightForm):
@@ -69,12 +69,18 @@ class BSQWeight(WeightForm):
         positive, negative, scale = originals
         powers = self.powers * self.kept
         total = torch.einsum("n,n...->...", powers, positive - negative)
-        total = total + (self._on_grid(total) - total).detach()
+        total = total + (self._codes(total) - total).detach()
         return total.mul(scale / (2 ** len(powers) - 1))
 
-    def _on_grid(self, total: Tensor) -> Tensor:
-        low = 2.0**self.lowest
-        return (total / low).round() * low
+    def _codes(self, total: Tensor) -> Tensor:
+        """Rounded to the lowest kept plane, and within what planes hold.
+
+        A search may reach all N planes again, since bits go up to 2; afterwards only the kept ones.
+        """
+        low, settled = 2.0**self.lowest, int(self.rounds) == ROUNDS
+        most = float((self.powers * self.kept).sum() if settled else self.powers.sum())
+        most = most // low * low
+        return ((total / low).round() * low).clamp(-most, most)
 
     @property
     def lowest(self) -> int:
@@ -83,7 +89,7 @@ class BSQWeight(WeightForm):
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
         n = len(self.kept)
-        peak = weight.abs().max().clamp_min(torch.finfo(weight.dtype).tiny)
+        peak = largest(weight)
         codes = (weight / peak * (2**n - 1)).round().long()
         return (*self._bits(codes), peak)
 
@@ -96,8 +102,7 @@ class BSQWeight(WeightForm):
         """Codes on place values from 2^0 on, within what N planes hold."""
         positive, negative, _ = originals
         total = torch.einsum("n,n...->...", self.powers * self.kept, positive - negative)
-        most = int(self.powers.sum()) >> self.lowest << self.lowest
-        return self._on_grid(total).long().clamp(-most, most)
+        return self._codes(total).long()
 
     @torch.no_grad()
     def requantize(self, *originals: Tensor) -> None:
@@ -105,9 +110,9 @@ class BSQWeight(WeightForm):
         codes = self.codes(*originals)
         positive, negative = self._bits(codes)
         used = (positive + negative).flatten(1).any(dim=1).nonzero().flatten()
-        if len(used):
-            self.kept.zero_()
-            self.kept[int(used[0]) : int(used[-1]) + 1] = 1
+        first, last = (int(used[0]), int(used[-1])) if len(used) else (self.lowest, self.lowest)
+        self.kept.zero_()
+        self.kept[first : last + 1] = 1
         originals[0].copy_(positive)
         originals[1].copy_(negative)
 
@@ -169,7 +174,9 @@ class BSQ:
         return self.config.strength * torch.stack(terms).sum()
 
     def end_epoch(self, model: nn.Module, done: float) -> None:
-        """Nothing: everything follows the step."""
+        """Everything follows the step; but a training of few steps may end within its search."""
+        if done >= 1:
+            self.begin_step(model, 1.0)
 
     def columns(self, model: nn.Module) -> dict[str, float]:
         layers = list(formed_layers(model))

@@ -36,7 +36,7 @@ class LSQConfig:
     def __post_init__(self) -> None:
         if not 2 <= self.bits <= 8:
             raise QCompilerError(f"{self.bits} weight bits are outside 2 to 8", where="bits")
-        check_activations(self.activations)
+        check_activations(self.activations, self.activation_kind)
 
 
 class LSQWeight(WeightForm):
@@ -96,7 +96,7 @@ class LSQ:
         """Nothing changes with time."""
 
     def columns(self, model: nn.Module) -> dict[str, float]:
-        return {"bits": float(self.config.bits)}
+        return {"bits": float(self.config.bits - 1)}  # planes, sign not counted
 
     def finalize(self, model: nn.Module, samples: Array) -> Finalized:
         return finalize(model, samples)

@@ -89,6 +89,10 @@ def attach(model: nn.Module, make: Callable[[str, nn.Module], WeightForm]) -> No
                 where=name,
                 hint="prepare a model once, and remove weight_norm and the like before",
             )
+        if module.weight.dtype != torch.float32:
+            raise QCompilerError(
+                f"its weight is {module.weight.dtype}", where=name, hint="call model.float() first"
+            )
         if not torch.isfinite(module.weight).all():
             raise QCompilerError("its weight holds NaN or infinite values", where=name)
         if (other := seen.setdefault(id(module.weight), name)) != name:
@@ -96,7 +100,8 @@ def attach(model: nn.Module, make: Callable[[str, nn.Module], WeightForm]) -> No
                 f"shares its weight with {other}", where=name, hint="give each layer its own"
             )
     for name, module in layers:
-        parametrize.register_parametrization(module, "weight", make(name, module))
+        form = make(name, module).to(module.weight.device)
+        parametrize.register_parametrization(module, "weight", form)
 
 
 def formed_layers(model: nn.Module) -> Iterator[FormedLayer]:
@@ -120,9 +125,15 @@ def harden(model: nn.Module) -> None:
         layer.module.register_parameter("weight", nn.Parameter(hard))
 
 
+def largest(weight: Tensor) -> Tensor:
+    """The largest magnitude; of zeros what a fresh weight would have, so that they train."""
+    peak = weight.abs().max()
+    return peak if peak > 0 else torch.full_like(peak, weight[0].numel() ** -0.5)
+
+
 def best_step(weight: Tensor, levels: int) -> Tensor:
     """Step of least mean square error of ``round(w / step)`` clamped at ±levels."""
-    peak = weight.abs().max().clamp_min(torch.finfo(weight.dtype).tiny)
+    peak = largest(weight)
     steps = torch.linspace(0.1, 1.0, 91, device=weight.device) * peak / levels
     errors = [
         ((weight / s).round().clamp(-levels, levels) * s - weight).square().mean() for s in steps

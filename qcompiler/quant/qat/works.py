@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,6 +11,18 @@ from torch import Tensor, nn
 
 from qcompiler.quant.costs import LayerWork
 from qcompiler.quant.qat.weights import LAYERS
+
+
+@contextmanager
+def evaluated(model: nn.Module) -> Iterator[None]:
+    """Eval mode for a while; each module gets its own mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def layer_works(model: nn.Module, sample: Tensor) -> list[LayerWork]:
@@ -27,12 +41,10 @@ def layer_works(model: nn.Module, sample: Tensor) -> list[LayerWork]:
                 pixels[name] = (int(height), int(width))
 
             hooks.append(module.register_forward_hook(seen))
-    training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(sample[:2])
+        with evaluated(model), torch.no_grad():
+            model(sample[:2])
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
     return [

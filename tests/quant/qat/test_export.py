@@ -215,5 +215,5 @@ def test_unsettled_weights_are_refused() -> None:
     method = METHODS["csq"](0)
     x = torch.randn(4, 2, 8, 8)
     model = method.prepare(Net(), x)
-    with pytest.raises(QCompilerError, match="steps away"):
+    with pytest.raises(QCompilerError, match="not yet the digits"):
         method.finalize(model.eval(), x.numpy())
