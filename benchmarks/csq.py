@@ -23,7 +23,6 @@ from rich.console import Console
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.planes import encode
-from qcompiler.ir.store import read_graph
 from qcompiler.models.data import resnet20_pixels
 from qcompiler.report.progress import Bars
 from qcompiler.train.config import TrainConfig
@@ -33,7 +32,7 @@ from qcompiler.verbs.train import train
 from qcompiler.verbs.verify import verify
 
 console = Console(soft_wrap=True, width=140)
-RECIPE = ["search=0.5", "slope=0.1", "strength=0.3", "gate_rate=3", "rewind=5"]  # for few epochs
+RECIPE = ["search=0.5", "strength=0.3", "gate_rate=3", "rewind=5"]  # for few epochs
 WEIGHTS = record.DATA / "cifar10_resnet20_akamaster.npz"
 
 
@@ -56,7 +55,7 @@ def cells(seeds: int, strength: float) -> list[Cell]:
     """In the order in which they say most, should time run out."""
     first = [Cell(m, b) for b in (2, 3, 4) for m in ("csq", "lsq")] + [Cell("bsq", strength)]
     narrow = [Cell("csq", b, 4) for b in (2, 3, 4)]
-    more = [Cell(m, b, 0, s) for s in range(1, seeds) for b in (2, 3, 4) for m in ("csq", "lsq")]
+    more = [Cell(m, b, 0, s) for b in (2, 3, 4) for s in range(1, seeds) for m in ("csq", "lsq")]
     return [*first, *narrow, *more]
 
 
@@ -94,8 +93,7 @@ def run(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         result = train(config, progress=bars)
     seconds = time.perf_counter() - began
     assert result.hard_accuracy is not None and result.bits is not None
-    graph = read_graph(result.network)
-    compiled = compile_network(graph, Target("ecp5-85k", lut=options.lut))
+    compiled = compile_network(result.network, _target(options))
     return {
         "hard": round(100 * result.hard_accuracy, 2),
         "soft": round(100 * result.soft_accuracy, 2),
@@ -175,8 +173,7 @@ def simulate(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     """Cycles a frame of the compiled network in Verilator, compared bit by bit with two images."""
     folder = _folder(cell, options)
     images = np.load(record.DATA / "cifar10_test.npz")["images"][:2]
-    target = Target("ecp5-85k", lut=options.lut)
-    compiled = compile_network(read_graph(folder / "net.qc"), target, out=folder / "build")
+    compiled = compile_network(folder / "net.qc", _target(options), out=folder / "build")
     result = verify(folder / "build", resnet20_pixels(images).numpy(), every_stream=False)
     products = 0
     for name in compiled.hardware.find(hw.BitSerialArray):
@@ -189,6 +186,10 @@ def simulate(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         "frames": result.frames,
         "differences": 0,  # verify raises at the first one
     }
+
+
+def _target(options: argparse.Namespace) -> Target:
+    return Target("xc7a200t", lut=options.lut)
 
 
 def _folder(cell: Cell, options: argparse.Namespace) -> Path:

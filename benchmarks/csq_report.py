@@ -89,7 +89,7 @@ def main() -> int:
     recipe = (
         f"{settings['epochs']} epochs of {settings['images']:,} images each, "
         f"lr {settings['lr']:g}, from the float checkpoint; cycles: compiled for "
-        f"{settings['lut']:,} LUT of an ECP5."
+        f"{settings['lut']:,} LUT of an Artix-7 200T."
     )
     lines = [BEGIN, "", recipe, "", *table(document["cells"]), "", END]
     page.write_text(before + "\n".join(lines) + after)
