@@ -21,18 +21,23 @@ ROOT = Path(__file__).parents[2]
 NORMLESS = "tests.train.nets:Normless"  # each process has its own batch statistics
 
 
-def test_two_processes_agree_with_one(tmp_path: Path) -> None:
-    alone = settings(tmp_path, model=NORMLESS, epochs=1)
+@pytest.mark.parametrize("method", ["float", "csq"])
+def test_two_processes_agree_with_one(method: str, tmp_path: Path) -> None:
+    asked = {"model": NORMLESS, "epochs": 1, "method": method}
+    if method == "csq":  # through the end of the search, which both must settle alike
+        asked["budget"] = 3.0
+    alone = settings(tmp_path, **asked)
     result = train(alone)
-    together = settings(tmp_path, model=NORMLESS, epochs=1, checkpoint_dir=tmp_path / "two")
+    together = settings(tmp_path, **asked, checkpoint_dir=tmp_path / "two")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "qcompiler", "train", "--method", "float"]
+    command += ["--nproc-per-node", "2", "-m", "qcompiler", "train", "--method", method]
+    command += ["--budget", "3.0"] if method == "csq" else []
     command += ["--data", str(alone.data), "--checkpoint-dir", str(together.checkpoint_dir)]
     command += ["--model", NORMLESS, "--epochs", "1", "--batch-size", "16", "--threads", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.count("float network: ") == 1 and run.stdout.count("epoch 1/1: ") == 1
+    assert run.stdout.count(" network: ") == 1 and run.stdout.count("epoch 1/1: ") == 1
     one, two = (read_checkpoint(config.checkpoint_dir) for config in (alone, together))
     for name, value in one.model.items():
         assert torch.allclose(two.model[name], value, atol=1e-5), name
