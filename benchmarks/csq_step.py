@@ -24,6 +24,7 @@ from qcompiler.models.resnet_cifar import ResNet20
 from qcompiler.quant.csq import CSQ, CSQConfig
 from qcompiler.quant.csq.budget import csq_layers
 from qcompiler.quant.csq.function import naive
+from qcompiler.quant.csq.weight import CSQWeight
 
 console = Console(soft_wrap=True, width=120)
 FORMS = ("float", "naive", "fused")
@@ -43,8 +44,7 @@ class Trial:
             self.model = self.method.prepare(self.model, self.images)
             groups = self.method.parameter_groups(self.model, 1e-4)
             if form == "naive":
-                for layer in csq_layers(self.model):
-                    layer.form._sum = naive  # type: ignore[assignment, union-attr]
+                write_naively(self.model)
         self.model.train()
         self.optimizer = torch.optim.SGD(groups, lr=1e-3, momentum=0.9)
 
@@ -76,6 +76,21 @@ class Trial:
             now += event.nbytes()
             most = max(most, now)
         return most
+
+
+def write_naively(model: nn.Module) -> None:
+    """Each layer's weight by the formula, in its parametrization."""
+    model._forward_pre_hooks.clear()  # that would make all weights in one call
+    for layer in csq_layers(model):
+        form = layer.form
+        assert isinstance(form, CSQWeight)
+
+        def forward(bits: Tensor, gates: Tensor, scale: Tensor, form: CSQWeight = form) -> Tensor:
+            worth = torch.tanh(form.beta * form.config.spread / 2)
+            coefficients = scale / worth * form.places * torch.sigmoid(form.beta * gates)
+            return naive(coefficients, form.beta, bits)
+
+        form.forward = forward  # type: ignore[method-assign, assignment]
 
 
 def main() -> int:

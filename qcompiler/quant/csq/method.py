@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from qcompiler.quant.csq.budget import Budget, csq_layers
 from qcompiler.quant.csq.config import CSQConfig
-from qcompiler.quant.csq.weight import CSQWeight
+from qcompiler.quant.csq.weight import CSQWeight, weigh_together
 from qcompiler.quant.qat.base import parameter_groups, quantize_model, split_off
 from qcompiler.quant.qat.export import finalize, soft_gaps
 from qcompiler.quant.qat.method import Finalized
@@ -32,7 +32,9 @@ def prepare(model: nn.Module, config: CSQConfig, samples: Tensor | None = None) 
         assert isinstance(module.weight, Tensor)
         return CSQWeight(module.weight.shape, config)
 
-    return quantize_model(model, make, config.activations, config.activation_kind, samples)
+    model = quantize_model(model, make, config.activations, config.activation_kind, samples)
+    weigh_together(model)
+    return model
 
 
 class CSQ:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qcompiler.quant.csq.config import CSQConfig
-from qcompiler.quant.csq.function import BitSum, Phase
-from qcompiler.quant.qat.weights import WeightForm, best_step
+from qcompiler.quant.csq.function import BitSums
+from qcompiler.quant.qat.weights import WeightForm, best_step, formed_layers
 
 
 class CSQWeight(WeightForm):
@@ -36,26 +38,10 @@ class CSQWeight(WeightForm):
         self.register_buffer("fixed", torch.tensor(False))  # gates are hard
         chosen = torch.zeros(self.groups, config.planes, dtype=torch.bool)
         self.register_buffer("chosen", chosen)  # the hard gates, out of momentum's reach
-        self._sum = torch.compile(BitSum.apply, dynamic=True) if config.compile else BitSum.apply
-
-    def phase(self, scale: Tensor) -> Phase:
-        worth = torch.tanh(self.beta * (self.config.spread / 2))
-        rate = self._rate(scale.detach(), worth)
-        return Phase(self.places, self.beta, worth, self.fixed, self.chosen, rate)
-
-    def _rate(self, scale: Tensor, worth: Tensor) -> Tensor:
-        """How much faster undecided bits must learn for the weight to move as in plain SGD.
-
-        A weight is the sum of 2N logits with slopes ``s·e_i·β/(4t)``; a step of the logits moves
-        it by the sum of their squares.
-        """
-        if not self.config.bit_rate:
-            return torch.ones_like(worth)
-        slopes = scale * self.places * (self.beta / (4 * worth))
-        return self.config.bit_rate / (2 * slopes.square().sum()).clamp_min(1e-12)
+        self.ready: Tensor | None = None  # during a forward pass of the model: see weigh_together
 
     def forward(self, *originals: Tensor) -> Tensor:
-        return cast(Tensor, self._sum(*originals, *self.phase(originals[2])))
+        return weigh([self], [originals])[0] if self.ready is None else self.ready
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
         """The bits of the rounded weight, and a scale that makes up for gates that start half open.
@@ -124,6 +110,60 @@ class CSQWeight(WeightForm):
         codes = torch.einsum("gn,ngr->gr", worth, digit).reshape(logits.shape[2:])
         step = scale.double() * 2**low / (2**self.config.planes - 1)
         return (codes, step) if step >= 0 else (-codes, -step)
+
+
+def gates(forms: Sequence[CSQWeight], logits: Tensor) -> Tensor:
+    """g (ΣG, N), 0 to 1, from the gate logits of layers one after another."""
+    soft = torch.sigmoid(forms[0].beta * logits)
+    chosen = torch.cat([form.chosen for form in forms])
+    return torch.where(forms[0].fixed, chosen.to(soft.dtype), soft)
+
+
+def weigh(forms: Sequence[CSQWeight], originals: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
+    """The weights of layers that were prepared together, in one call for all."""
+    first = forms[0]
+    config, beta = first.config, first.beta
+    groups = tuple(len(o[1]) for o in originals)
+    repeats = torch.tensor(groups, device=beta.device)
+    scales = torch.stack([o[2] for o in originals])
+    scales = scales.repeat_interleave(repeats, output_size=sum(groups))
+    unit = first.places / torch.tanh(beta * (config.spread / 2))
+    opened = gates(forms, torch.cat([o[1] for o in originals]))
+    coefficients = opened * unit * scales[:, None]
+    # A weight is the sum of 2N logits with slopes s·e·β/(4t); a step of them moves it by the sum
+    # of their squares. At this rate it moves as in plain SGD while its bits are undecided.
+    slopes = 2 * (unit * (beta / 4)).square().sum()
+    rates = config.bit_rate / (slopes * scales.detach().square()).clamp_min(1e-12)
+    if not config.bit_rate:
+        rates = torch.ones_like(scales)
+    logits = [o[0] for o in originals]
+    call = _compiled() if config.compile else BitSums.apply
+    return list(call(groups, coefficients, beta, rates, *logits))
+
+
+@cache
+def _compiled() -> Any:
+    return torch.compile(BitSums.apply)
+
+
+def weigh_together(model: nn.Module) -> None:
+    """Have all weights made at the start of each forward pass of ``model``, not layer by layer."""
+    model.register_forward_pre_hook(_weigh_all)
+    model.register_forward_hook(_forget, always_call=True)
+
+
+def _weigh_all(model: nn.Module, args: Any) -> None:
+    layers = [layer for layer in formed_layers(model) if isinstance(layer.form, CSQWeight)]
+    if layers:
+        forms = [layer.form for layer in layers if isinstance(layer.form, CSQWeight)]
+        for form, weight in zip(forms, weigh(forms, [x.originals for x in layers]), strict=True):
+            form.ready = weight
+
+
+def _forget(model: nn.Module, args: Any, output: Any) -> None:
+    for layer in formed_layers(model):
+        if isinstance(layer.form, CSQWeight):
+            layer.form.ready = None
 
 
 def subset_sums(live: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from qcompiler.errors import QCompilerError
 from qcompiler.quant.costs import KINDS, CostTable, LayerWork, cost
 from qcompiler.quant.csq import CSQ, CSQConfig
 from qcompiler.quant.csq.budget import csq_layers
+from qcompiler.quant.csq.weight import gates
 
 SAMPLES = torch.zeros(4, 2, 8, 8)
 
@@ -57,11 +58,8 @@ def test_target_raised_in_training_grows_planes() -> None:
             optimizer.zero_grad()
             penalty.backward()
             optimizer.step()
-        opened = (
-            layer.form.phase(layer.originals[2]).gates(layer.originals[1])
-            for layer in csq_layers(model)
-        )
-        return sum(float(gates.detach().sum()) for gates in opened)
+        opened = (gates([layer.form], layer.originals[1]) for layer in csq_layers(model))
+        return sum(float(g.detach().sum()) for g in opened)
 
     before = train(40)
     method.budget.target = 6.0

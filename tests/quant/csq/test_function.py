@@ -2,71 +2,88 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from qcompiler.quant.csq.function import BitSum, naive
+from qcompiler.quant.csq.function import BitSums, naive
 
 
-def arguments(
-    groups: int, shape: tuple[int, ...], planes: int, beta: float, fixed: bool = False
-) -> list[Tensor]:
-    """Logits, gates and scale that train, then a phase."""
-    generator = torch.Generator().manual_seed(groups + planes)
-
-    def random(*size: int) -> Tensor:
-        return torch.randn(size, generator=generator, dtype=torch.float64)
-
-    trained = [random(2, planes, *shape), random(groups, planes), random()]
-    places = 2.0 ** torch.arange(planes, dtype=torch.float64)
-    scalars = torch.tensor([beta, 0.7], dtype=torch.float64).unbind()
-    chosen = random(groups, planes) > 0
-    phase = [places, *scalars, torch.tensor(fixed), chosen, torch.ones((), dtype=torch.float64)]
-    return [*(t.requires_grad_() for t in trained), *phase]
+def random(*size: int) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(size))
+    return torch.randn(size, generator=generator, dtype=torch.float64).requires_grad_()
 
 
-@pytest.mark.parametrize("fixed", [False, True])
+BETA = torch.tensor(3.0, dtype=torch.float64)
+
+
+def arguments(groups: int, shape: tuple[int, ...], planes: int) -> list[Any]:
+    """Two layers: one of the shape in groups, one small and whole."""
+    logits = [random(2, planes, *shape), random(2, planes, 3, 2)]
+    rates = torch.ones(groups + 1, dtype=torch.float64)
+    return [(groups, 1), random(groups + 1, planes), BETA, rates, *logits]
+
+
 @pytest.mark.parametrize("shape", [(4, 3), (4, 2, 3, 3)])
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("planes", [1, 3, 8])
-def test_equals_autograd(shape: tuple[int, ...], groups: int, planes: int, fixed: bool) -> None:
+def test_equals_autograd(shape: tuple[int, ...], groups: int, planes: int) -> None:
+    def apart(sizes: Any, coefficients: Tensor, beta: Tensor, _: Tensor, *logits: Tensor) -> Any:
+        rows = coefficients.split(sizes)
+        return [naive(row, beta, bits) for row, bits in zip(rows, logits, strict=True)]
+
     results = []
-    for function in (BitSum.apply, naive):
-        args = arguments(groups, shape, planes, 3.0, fixed)
-        weight = function(*args)
-        weight.backward(torch.linspace(-1, 1, weight.numel()).double().reshape(weight.shape))
-        gates = torch.zeros_like(args[1]) if args[1].grad is None else args[1].grad
-        results.append([weight.detach(), args[0].grad, gates, args[2].grad])
+    for function in (BitSums.apply, apart):
+        args = arguments(groups, shape, planes)
+        weights = function(*args)
+        torch.autograd.backward(weights, [random(*w.shape).detach() for w in weights])
+        trained = (args[1], *args[4:])
+        results.append([*(w.detach() for w in weights), *(t.grad for t in trained)])
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
 def test_pieces_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = BitSum.apply(*arguments(2, (4, 5), 3, 2.0))
+    whole = BitSums.apply(*arguments(2, (4, 5), 3))
     monkeypatch.setattr("qcompiler.quant.csq.function.CACHED", 40)
-    args = arguments(2, (4, 5), 3, 2.0)
-    torch.testing.assert_close(BitSum.apply(*args), whole, rtol=1e-14, atol=0)
-    assert torch.autograd.gradcheck(BitSum.apply, args)
+    args = arguments(2, (4, 5), 3)
+    for ours, theirs in zip(BitSums.apply(*args), whole, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-14, atol=0)
+    assert torch.autograd.gradcheck(BitSums.apply, args)
 
 
 def test_gradient_is_that_of_differences() -> None:
-    assert torch.autograd.gradcheck(BitSum.apply, arguments(2, (4, 2), 3, 2.0))
+    assert torch.autograd.gradcheck(BitSums.apply, arguments(2, (4, 2), 3))
+
+
+def test_rates_scale_the_gradient_of_logits_alone() -> None:
+    grads = []
+    for rate in (1.0, 5.0):
+        args = arguments(2, (4, 5), 3)
+        args[3] = torch.tensor([1.0, 1.0, rate], dtype=torch.float64)
+        sum(w.sum() for w in BitSums.apply(*args)).backward()
+        grads.append([args[1].grad, *(t.grad for t in args[4:])])
+    (c, a, b), (c2, a2, b2) = grads
+    torch.testing.assert_close(c2, c)
+    torch.testing.assert_close(a2, a)
+    torch.testing.assert_close(b2, 5 * b)
 
 
 def test_limit_is_the_hard_form() -> None:
-    logits, gates, scale, places, _, worth, *rest = arguments(1, (4, 2, 3, 3), 8, 1.0)
-    hard = (logits[0] > 0).double() - (logits[1] > 0).double()
-    wanted = torch.einsum("n,n...->...", (gates[0] > 0) * places, hard) * scale / worth
+    sizes, coefficients, _, rates, *logits = arguments(1, (4, 2, 3, 3), 8)
     hot = torch.tensor(1e6, dtype=torch.float64)
-    got = BitSum.apply(logits, gates, scale, places, hot, worth, *rest)
-    torch.testing.assert_close(got, wanted)
+    got = BitSums.apply(sizes, coefficients, hot, rates, *logits)
+    for weight, row, bits in zip(got, coefficients, logits, strict=True):
+        hard = (bits[0] > 0).double() - (bits[1] > 0).double()
+        torch.testing.assert_close(weight, torch.einsum("n,n...->...", row, hard))
 
 
 def test_keeps_no_planes() -> None:
     """What backward finds saved is the logits themselves, no copies of their size."""
-    args = arguments(1, (8, 4, 3, 3), 8, 1.0)
-    own = {t.data_ptr() for t in args}
+    args = arguments(1, (8, 4, 3, 3), 8)
+    own = {t.data_ptr() for t in args if isinstance(t, Tensor)}
     kept: list[int] = []
 
     def pack(t: Tensor) -> Tensor:
@@ -74,5 +91,5 @@ def test_keeps_no_planes() -> None:
         return t
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        BitSum.apply(*args)
+        BitSums.apply(*args)
     assert kept and set(kept) <= own
