@@ -152,7 +152,8 @@ class Results:
                 if found := self.of(method, bits):
                     bars[f"{method}_b{bits}"] = round(statistics.mean(c["hard"] for c in found), 2)
         if found := self.of("bsq"):
-            bars["bsq"], bars["bsq_bits"] = found[0]["hard"], found[0]["bits"]
+            near = min(found, key=lambda c: abs(c["bits"] - 4))
+            bars["bsq"], bars["bsq_bits"] = near["hard"], near["bits"]
         if budgets := [c for c in self.found.values() if c["method"] == "csq"]:
             error = max(abs(c["bits"] - c["size"]) for c in budgets)
             bars["worst_budget_error_bits"] = round(error, 3)

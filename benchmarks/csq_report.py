@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import record
+from pages import DOCS, markdown, write_between
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-BEGIN, END = "<!-- csq: begin -->", "<!-- csq: end -->"
 TITLES = {"csq": "CSQ", "lsq": "LSQ", "bsq": "BSQ"}
 
 
@@ -29,24 +28,25 @@ def groups(found: dict[str, Any]) -> dict[tuple[str, float, int], list[Any]]:
 
 
 def table(found: dict[str, Any]) -> list[str]:
-    lines = [
-        "| method | asked for | activations | seeds | hard top-1, % | soft | live planes | "
-        "stored bits | cycles a frame |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for (method, size, activations), cells in groups(found).items():
         hard = [c["hard"] for c in cells]
         spread = f" ±{(max(hard) - min(hard)) / 2:.2f}" if len(hard) > 1 else ""
         asked = {"csq": f"{size:g} planes", "lsq": f"{size:g} bits", "bsq": f"α = {size:g}"}[method]
         means = {k: statistics.mean(c[k] for c in cells) for k in ("soft", "bits", "stored")}
-        cycles = statistics.mean(c["cycles"] for c in cells)
-        width = "8, calibrated" if activations == 32 else f"{activations}, trained"
-        lines.append(
-            f"| {TITLES[method]} | {asked} | {width} | {len(cells)} | "
-            f"{statistics.mean(hard):.2f}{spread} | {means['soft']:.2f} | {means['bits']:.2f} | "
-            f"{means['stored']:.2f} | {cycles:,.0f} |"
-        )
-    return lines
+        row = {
+            "method": TITLES[method],
+            "asked for": asked,
+            "activations": "8, calibrated" if activations == 32 else f"{activations}, trained",
+            "seeds": str(len(cells)),
+            "hard top-1, %": f"{statistics.mean(hard):.2f}{spread}",
+            "soft": f"{means['soft']:.2f}",
+            "live planes": f"{means['bits']:.2f}",
+            "stored bits": f"{means['stored']:.2f}",
+            "cycles a frame": f"{statistics.mean(c['cycles'] for c in cells):,.0f}",
+        }
+        rows.append(row)
+    return markdown(rows)
 
 
 def picture(found: dict[str, Any], path: Path) -> None:
@@ -83,18 +83,15 @@ def main() -> int:
         return 2
     document = json.loads(source.read_text())
     settings = document["settings"]
-    page = DOCS / "results.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
     recipe = (
-        f"{settings['epochs']} epochs of {settings['images']:,} images each, "
+        f"Epochs: {settings['epochs']}, of {settings['images']:,} images each, "
         f"lr {settings['lr']:g}, from the float checkpoint; cycles: compiled for "
         f"{settings['lut']:,} LUT of an Artix-7 200T."
     )
-    lines = [BEGIN, "", recipe, "", *table(document["cells"]), "", END]
-    page.write_text(before + "\n".join(lines) + after)
+    lines = [recipe, "", *table(document["cells"])]
+    page = write_between("results.md", "csq", lines)
     picture(document["cells"], DOCS / "csq_bits.svg")
-    print("\n".join(lines[2:-1]))
+    print("\n".join(lines))
     print(f"wrote {page} and {DOCS / 'csq_bits.svg'}")
     return 0
 
