@@ -41,7 +41,8 @@ def main() -> int:
     lines = [
         f"Top-1 of the integer graph on {settings['images']:,} test images, %, calibrated on "
         f"{settings['samples']} training images: mean and half the spread of three draws "
-        "(*: fewer). Seconds: median of the quantizations that had two cores to themselves (-: none had).",
+        "(*: fewer). Seconds: median of the quantizations that had two cores to themselves "
+        "(-: none had).",
     ]
     for network in networks:
         mine = [

@@ -10,6 +10,7 @@ import torch
 
 from qcompiler.errors import QCompilerError
 from qcompiler.frontend.torch_export import import_module
+from qcompiler.models.weights import load_weights
 from qcompiler.progress import QUIET, Progress
 from qcompiler.quant.qat.export import match_layers
 from qcompiler.quant.qat.method import Method
@@ -23,7 +24,7 @@ from qcompiler.train.folder import check_data, clear, create, identity, open_run
 from qcompiler.train.interrupt import Interrupted, watched
 from qcompiler.train.loop import OnEpoch, Run, Trainer
 from qcompiler.train.methods import make_method
-from qcompiler.train.network import check_output, layout, load_weights, make_model
+from qcompiler.train.network import check_output, layout, make_model
 from qcompiler.train.pixels import pixels, resolve
 from qcompiler.train.processes import Processes, check_shares, joined
 from qcompiler.train.result import Trained, read_result

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from qcompiler.errors import QCompilerError
-from qcompiler.train.network import check_output, layout, load_weights, make_model
+from qcompiler.models.weights import load_weights
+from qcompiler.train.network import check_output, layout, make_model
 from tests.train.nets import CLASSES, Features, Normless, Tiny
 
 SAMPLES = torch.randn(4, 3, 8, 8)
