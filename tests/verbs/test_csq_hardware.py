@@ -53,12 +53,19 @@ class Built:
 
 def trained(budget: float, groups: int) -> tuple[Finalized, np.ndarray]:
     data = digits_data()
-    config = CSQConfig(budget=budget, activations=4, groups=groups, search=0.5, strength=0.1)
+    slope = 0.1 if groups == 1 else 0.02  # a gentle start lets groups part
+    config = CSQConfig(
+        budget=budget, activations=4, groups=groups, search=0.5, strength=0.1, slope=slope
+    )
     method = CSQ(config)
     model = method.prepare(Digits(), data.train.images[:128]).train()
-    optimizer = torch.optim.SGD(method.parameter_groups(model, 0.0), lr=0.05, momentum=0.9)
+    parameters = method.parameter_groups(model, 0.0)
+    for part in parameters:
+        part["lr"] = 0.05 * part.pop("lr_scale", 1.0)
+    optimizer = torch.optim.SGD(parameters, momentum=0.9)
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(1))
     batches = order[:1408].split(64) * 8
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(batches))
     for step, picked in enumerate(batches):
         method.begin_step(model, step / len(batches))
         loss = F.cross_entropy(model(data.train.images[picked]), data.train.labels[picked])
@@ -66,6 +73,7 @@ def trained(budget: float, groups: int) -> tuple[Finalized, np.ndarray]:
         optimizer.zero_grad()
         (loss if penalty is None else loss + penalty).backward()
         optimizer.step()
+        schedule.step()
     method.begin_step(model, 1.0)
     return method.finalize(model.eval(), data.train.images[:128].numpy()), data.test.images.numpy()
 
