@@ -101,8 +101,11 @@ def test_budgets_go_by_name_not_by_order() -> None:
     method = CSQ(CSQConfig(budget=3.0, activations=4))
     model = method.prepare(Backwards(), torch.randn(8, 2, 8, 8))
     assert method.budget is not None
-    method.budget.settle(model)
     layers = csq_layers(model)
+    for k, layer in enumerate(layers):  # so that layers end with different numbers of planes
+        with torch.no_grad():
+            layer.originals[1].add_(0.3 * k - 0.3)
+    method.budget.settle(model)
     total = sum(layer.parameters for layer in layers)
     true = sum(layer.parameters * float(layer.live().sum()) for layer in layers) / total
     assert method.columns(model)["bits"] == pytest.approx(true)
