@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from qcompiler.errors import QCompilerError
 LAYERS = (nn.Conv2d, nn.Linear)
 
 
-class WeightForm(nn.Module):
+class WeightForm(nn.Module, ABC):
     """A parametrization of a layer's ``weight``; its originals are the parameters that train.
 
     Args:
@@ -28,21 +29,21 @@ class WeightForm(nn.Module):
         super().__init__()
         self.shape = shape
 
+    @abstractmethod
     def forward(self, *originals: Tensor) -> Tensor:
         """The float weight of the forward pass."""
-        raise NotImplementedError
 
+    @abstractmethod
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
         """Originals that stand for (about) this weight: how training starts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def integers(self, *originals: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (weight's shape, int64) and step, float64: () or (O,); weight = step · codes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def live(self, *originals: Tensor) -> Tensor:
         """Planes that codes may use, bool (G, N), lowest first, for G groups of channels."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
