@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -21,6 +19,7 @@ from qcompiler.models.mobilenet_parts import (
     stem_strides,
 )
 from qcompiler.models.resnet8 import PARAMETERS
+from qcompiler.models.weights import fill_keras
 
 # channels and depthwise stride of each separable convolution
 PAIRS = (
@@ -115,7 +114,7 @@ def load_vww(folder: str | Path) -> MobileNetV1:
             key = f"{layer['name']}.{'depthwise_' if depthwise else ''}{keras}"
             if key not in arrays:
                 raise QCompilerError(f"the file lacks {key}", where=str(path))
-            _fill(getattr(module, ours), arrays.pop(key), depthwise, f"{path}, {key}")
+            fill_keras(getattr(module, ours), arrays.pop(key), depthwise, f"{path}, {key}")
     if arrays:
         raise QCompilerError(f"the network has no {', '.join(arrays)}", where=str(path))
     return model.eval()
@@ -131,16 +130,3 @@ def _keras_layers(path: Path) -> list[dict[str, Any]]:
         raise QCompilerError("there is no such file", where=str(path)) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise QCompilerError(f"is no Keras configuration: {error}", where=str(path)) from None
-
-
-def _fill(tensor: Tensor, array: np.ndarray[Any, Any], depthwise: bool, where: str) -> None:
-    if array.ndim == 4:  # HWIO, or (H, W, C, 1), to OIHW
-        array = array.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))
-    elif array.ndim == 2:
-        array = array.T
-    if array.shape != tuple(tensor.shape):
-        raise QCompilerError(
-            f"shape {array.shape} was found, {tuple(tensor.shape)} expected", where=where
-        )
-    with torch.no_grad():
-        tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))

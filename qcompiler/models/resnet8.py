@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qcompiler.errors import QCompilerError
 from qcompiler.models.data import load_arrays
+from qcompiler.models.weights import fill_keras
 
 EPS = 1e-3  # Keras' default
 
@@ -99,18 +97,5 @@ def load_resnet8(path: str | Path) -> ResNet8:
             key = f"{keras}.{keras_name}"
             if key not in arrays:
                 raise QCompilerError(f"the file lacks {key}", where=str(path))
-            _fill(getattr(module, name), arrays[key], f"{path}, {key}")
+            fill_keras(getattr(module, name), arrays[key], False, f"{path}, {key}")
     return model.eval()
-
-
-def _fill(tensor: Tensor, array: np.ndarray[Any, Any], where: str) -> None:
-    if array.ndim == 4:
-        array = array.transpose(3, 2, 0, 1)  # HWIO to OIHW
-    elif array.ndim == 2:
-        array = array.T
-    if array.shape != tuple(tensor.shape):
-        raise QCompilerError(
-            f"shape {array.shape} was found, {tuple(tensor.shape)} expected", where=where
-        )
-    with torch.no_grad():
-        tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -62,3 +64,17 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
 def first_line(error: Exception) -> str:
     """One line of what an exception says."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def fill_keras(tensor: Tensor, array: np.ndarray[Any, Any], depthwise: bool, where: str) -> None:
+    """Copy a Keras array into a torch tensor, its axes in torch's order."""
+    if array.ndim == 4:  # HWIO, or (H, W, C, 1), to OIHW
+        array = array.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))
+    elif array.ndim == 2:
+        array = array.T
+    if array.shape != tuple(tensor.shape):
+        raise QCompilerError(
+            f"shape {array.shape} was found, {tuple(tensor.shape)} expected", where=where
+        )
+    with torch.no_grad():
+        tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))

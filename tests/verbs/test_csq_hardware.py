@@ -21,6 +21,7 @@ from qcompiler.quant.qat.method import Finalized
 from qcompiler.verbs.compile import Compiled, Target
 from qcompiler.verbs.compile import compile as compile_network
 from qcompiler.verbs.verify import Verified, lopsided, verify
+from tests.quant.loop import fit
 
 pytestmark = pytest.mark.sim
 
@@ -59,22 +60,10 @@ def trained(budget: float, groups: int) -> tuple[Finalized, np.ndarray]:
     )
     method = CSQ(config)
     model = method.prepare(Digits(), data.train.images[:128]).train()
-    parameters = method.parameter_groups(model, 0.0)
-    for part in parameters:
-        part["lr"] = 0.05 * part.pop("lr_scale", 1.0)
-    optimizer = torch.optim.SGD(parameters, momentum=0.9)
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(1))
-    batches = order[:1408].split(64) * 8
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(batches))
-    for step, picked in enumerate(batches):
-        method.begin_step(model, step / len(batches))
-        loss = F.cross_entropy(model(data.train.images[picked]), data.train.labels[picked])
-        penalty = method.penalty(model)
-        optimizer.zero_grad()
-        (loss if penalty is None else loss + penalty).backward()
-        optimizer.step()
-        schedule.step()
-    method.begin_step(model, 1.0)
+    picks = order[:1408].split(64) * 8
+    images, labels = data.train.images, data.train.labels
+    fit(method, model, [(images[picked], labels[picked]) for picked in picks], 0.05)
     return method.finalize(model.eval(), data.train.images[:128].numpy()), data.test.images.numpy()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from qcompiler.quant.csq.budget import Budget, csq_layers
@@ -28,9 +29,8 @@ def prepare(model: nn.Module, config: CSQConfig, samples: Tensor | None = None) 
         samples: Inputs (N, …) that activation steps start from; needed for those alone.
     """
 
-    def make(name: str, module: nn.Module) -> WeightForm:
-        assert isinstance(module.weight, Tensor)
-        return CSQWeight(module.weight.shape, config)
+    def make(shape: torch.Size) -> WeightForm:
+        return CSQWeight(shape, config)
 
     model = quantize_model(model, make, config.activations, config.activation_kind, samples)
     weigh_together(model)

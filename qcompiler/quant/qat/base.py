@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from qcompiler.errors import QCompilerError
@@ -26,7 +27,7 @@ def check_activations(bits: int, kind: str) -> None:
 
 def quantize_model(
     model: nn.Module,
-    make: Callable[[str, nn.Module], WeightForm],
+    make: Callable[[torch.Size], WeightForm],
     activations: int,
     kind: str,
     samples: Tensor | None,
@@ -34,7 +35,7 @@ def quantize_model(
     """Weight forms on every layer; in place, unless activations need a trace.
 
     Args:
-        make: The form of a layer, from its name and module.
+        make: The form of a layer, from its weight's shape.
         activations: Bits; 0 or 32 leaves them alone.
         kind: Of the activation quantizers.
         samples: Inputs (N, …) that their steps start from.

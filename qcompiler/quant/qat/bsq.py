@@ -137,9 +137,8 @@ class BSQ:
     def prepare(self, model: nn.Module, samples: Tensor) -> nn.Module:
         c = self.config
 
-        def make(name: str, module: nn.Module) -> WeightForm:
-            assert isinstance(module.weight, Tensor)
-            return BSQWeight(module.weight.shape, c.planes)
+        def make(shape: torch.Size) -> WeightForm:
+            return BSQWeight(shape, c.planes)
 
         return quantize_model(model, make, c.activations, c.activation_kind, samples)
 

@@ -77,9 +77,8 @@ class LSQ:
     def prepare(self, model: nn.Module, samples: Tensor) -> nn.Module:
         c = self.config
 
-        def make(name: str, module: nn.Module) -> WeightForm:
-            assert isinstance(module.weight, Tensor)
-            return LSQWeight(module.weight.shape, c.bits)
+        def make(shape: torch.Size) -> WeightForm:
+            return LSQWeight(shape, c.bits)
 
         return quantize_model(model, make, c.activations, c.activation_kind, samples)
 

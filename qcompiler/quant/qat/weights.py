@@ -73,7 +73,7 @@ class FormedLayer:
             return self.form.live(*self.originals).cpu()
 
 
-def attach(model: nn.Module, make: Callable[[str, nn.Module], WeightForm]) -> None:
+def attach(model: nn.Module, make: Callable[[torch.Size], WeightForm]) -> None:
     """Give every Conv2d and Linear of a model, first, last and shortcuts included, a weight form.
 
     Raises:
@@ -100,8 +100,8 @@ def attach(model: nn.Module, make: Callable[[str, nn.Module], WeightForm]) -> No
             raise QCompilerError(
                 f"shares its weight with {other}", where=name, hint="give each layer its own"
             )
-    for name, module in layers:
-        form = make(name, module).to(module.weight.device)
+    for _, module in layers:
+        form = make(module.weight.shape).to(module.weight.device)
         parametrize.register_parametrization(module, "weight", form)
 
 

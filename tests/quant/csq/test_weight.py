@@ -18,7 +18,7 @@ def layer(config: CSQConfig, outputs: int = 4) -> tuple[nn.Module, Tensor]:
     torch.manual_seed(5)
     module = nn.Sequential(nn.Conv2d(3, outputs, 3))
     weight = module[0].weight.detach().clone()
-    attach(module, lambda name, m: CSQWeight(m.weight.shape, config))
+    attach(module, lambda shape: CSQWeight(shape, config))
     return module, weight
 
 

@@ -15,32 +15,14 @@ from qcompiler.quant.csq import CSQ, CSQConfig
 from qcompiler.quant.csq.budget import csq_layers
 from qcompiler.quant.qat.bsq import BSQ, BSQConfig, BSQWeight
 from qcompiler.quant.qat.lsq import LSQ, LSQConfig
-from qcompiler.quant.qat.method import Method
 from qcompiler.quant.qat.weights import attach, formed_layers
+from tests.quant.loop import fit
 
 METHODS: dict[str, Any] = {
     "csq": lambda: CSQ(CSQConfig(budget=3)),
     "lsq": lambda: LSQ(LSQConfig(bits=3)),
     "bsq": lambda: BSQ(BSQConfig(strength=1e-3)),
 }
-
-
-def fit(method: Method, model: nn.Module, x: Tensor, labels: Tensor, steps: int) -> float:
-    groups = method.parameter_groups(model, 0.0)
-    for group in groups:
-        group["lr"] = 0.1 * group.pop("lr_scale", 1.0)
-    optimizer = torch.optim.SGD(groups, momentum=0.9)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for step in range(steps):
-        method.begin_step(model, step / steps)
-        loss = F.cross_entropy(model(x), labels)
-        penalty = method.penalty(model)
-        optimizer.zero_grad()
-        (loss if penalty is None else loss + penalty).backward()
-        optimizer.step()
-        schedule.step()
-    method.end_epoch(model, 1.0)
-    return float(loss.detach())
 
 
 @pytest.mark.parametrize("strength", [1e-4, 3e-2])
@@ -52,7 +34,7 @@ def test_bsq_trains_what_it_exports(planes: int, strength: float) -> None:
     labels = (x[:, 0] > 0).long() + (x[:, 1] > 0).long()
     method = BSQ(BSQConfig(planes=planes, strength=strength, search=0.5))
     model = method.prepare(nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3)), x)
-    fit(method, model, x, labels, 300)
+    fit(method, model, [(x, labels)] * 300, 0.1)
     result = method.finalize(model.eval(), x.numpy())
     assert result.gap < 1e-3
     for layer, scheme in zip(formed_layers(model), result.layers, strict=True):
@@ -62,7 +44,7 @@ def test_bsq_trains_what_it_exports(planes: int, strength: float) -> None:
 
 def test_bsq_says_how_little_a_layer_of_zeros_has() -> None:
     module = nn.Sequential(nn.Linear(4, 4))
-    attach(module, lambda name, m: BSQWeight(m.weight.shape, 8))
+    attach(module, lambda shape: BSQWeight(shape, 8))
     layer = next(formed_layers(module))
     with torch.no_grad():
         layer.originals[0].zero_()
@@ -80,7 +62,7 @@ def test_a_layer_that_starts_at_zero_trains(name: str) -> None:
     nn.init.zeros_(net[2].weight)
     method = METHODS[name]()
     model = method.prepare(net, x)
-    assert fit(method, model, x, labels, 300) < 0.5
+    assert fit(method, model, [(x, labels)] * 300, 0.1) < 0.5
     assert np.isfinite(method.finalize(model.eval(), x.numpy()).gap)
 
 
