@@ -71,7 +71,10 @@ class Output(NNOp):
 
 @dataclass(frozen=True, eq=False)
 class Conv(NNOp):
-    """Cross-correlation. weight (O, I/groups, KH, KW); padding (top, left, bottom, right)."""
+    """Cross-correlation. weight (O, I/groups, KH, KW); padding (top, left, bottom, right).
+
+    The border holds ``pad_value``: 0, or -3/8 for negative padding.
+    """
 
     weight: Array
     bias: Array | None = None
@@ -80,6 +83,7 @@ class Conv(NNOp):
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     weight_quant: QuantSpec | None = None
+    pad_value: float = 0.0
 
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         (x,) = inputs
@@ -139,6 +143,16 @@ class Clip(NNOp):
 
 
 @dataclass(frozen=True, eq=False)
+class HardSwish(NNOp):
+    """x * min(max(x + 3, 0), 6) / 6: falls from 0 at -3 to -3/8 at -3/2, and rises from there."""
+
+
+@dataclass(frozen=True, eq=False)
+class HardSigmoid(NNOp):
+    """min(max(x + 3, 0), 6) / 6."""
+
+
+@dataclass(frozen=True, eq=False)
 class Quantizer(NNOp):
     """Rounds a tensor to ``spec``'s grid; ``spec`` is per tensor."""
 
@@ -179,6 +193,17 @@ class Add(NNOp):
 
 
 @dataclass(frozen=True, eq=False)
+class Mul(NNOp):
+    """x (C, H, W) times a gate (C, 1, 1), channel by channel: squeeze-and-excite."""
+
+    def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
+        x, gate = inputs
+        if len(x.shape) != 3 or gate.shape != (x.shape[0], 1, 1):
+            raise GraphError(f"cannot multiply channels of {x.shape} by {gate.shape}")
+        return [TensorType(x.shape)]
+
+
+@dataclass(frozen=True, eq=False)
 class Concat(NNOp):
     """Along channels."""
 
@@ -201,9 +226,10 @@ class Flatten(NNOp):
 
 @dataclass(frozen=True, eq=False)
 class Pad(NNOp):
-    """Zeros around (C, H, W): ((front, back), (top, bottom), (left, right))."""
+    """A border of ``value`` around (C, H, W): ((front, back), (top, bottom), (left, right))."""
 
     pads: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    value: float = 0.0
 
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         (x,) = inputs

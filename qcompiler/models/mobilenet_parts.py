@@ -15,7 +15,7 @@ from qcompiler.errors import QCompilerError
 from qcompiler.models.weights import load_weights
 
 HSWISH_MINIMUM = -3 / 8  # of x * relu6(x + 3) / 6, at x = -3/2
-STEMS = ("imagenet", "cifar")
+STEMS = {"imagenet": 0, "cifar-fast": 1, "cifar": 2}  # halvings left out
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -39,8 +39,8 @@ def check_options(classes: int, width: float, stem: str) -> None:
 
 
 def stem_strides(stem: str, strides: Sequence[int]) -> list[int]:
-    """The strides from stem to last stage; "cifar" makes 1 of the first two that are 2."""
-    out, left = [], 2 if stem == "cifar" else 0
+    """The strides from stem to last stage; a "cifar" form makes 1 of the first that are 2."""
+    out, left = [], STEMS[stem]
     for stride in strides:
         less = left > 0 and stride == 2
         out.append(1 if less else stride)

@@ -88,5 +88,6 @@ def mobilenet_v2(classes: int = 1000, width: float = 1.0, stem: str = "imagenet"
             are rounded to multiples of 8.
         stem: "imagenet" divides the sides by 32 (224x224 ends at 7x7). "cifar" divides them by
             8 (32x32 ends at 4x4): the stem and the stage of 24 channels have stride 1.
+            "cifar-fast" by 16: the stem has stride 1.
     """
     return MobileNetV2(classes, width, stem)

@@ -174,7 +174,7 @@ def mobilenet_v3_large(
             multiples of 8.
         stem: "imagenet" divides the sides by 32 (224x224 ends at 7x7). "cifar" divides them by
             8 (32x32 ends at 4x4): the stem and the second block, which else halves the sides
-            first, have stride 1.
+            first, have stride 1. "cifar-fast" by 16: the stem has stride 1.
         negative_padding: Depthwise convolutions of an h-swish output, the first block's
             included, pad with its minimum, -3/8, in place of 0. Names and shapes stay.
     """

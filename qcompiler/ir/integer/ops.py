@@ -12,6 +12,8 @@ from qcompiler.ir.geometry import pool_size, require_rank
 from qcompiler.ir.integer.base import Array, IntegerOp
 from qcompiler.ir.types import IntType, Shape, TensorType
 
+LOOKUP_MOST = 2**12  # entries: one block RAM of the small devices
+
 
 @dataclass(frozen=True, eq=False)
 class Input(IntegerOp):
@@ -82,6 +84,46 @@ class ScaleShift(IntegerOp):
         if self.clamp.lo not in self.out or self.clamp.hi not in self.out:
             raise GraphError(f"clamp {self.clamp} is outside {self.out}")
         return [TensorType(x.shape, self.out)]
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup(IntegerOp):
+    """``code = table[x - lo]``: any function of one code, ``lo`` being the input type's least.
+
+    table int64, one entry for each value of the input type, at most LOOKUP_MOST.
+    """
+
+    table: Array
+    out: IntType
+
+    def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
+        (x,) = inputs
+        values = x.integers.hi - x.integers.lo + 1
+        if self.table.shape != (values,) or values > LOOKUP_MOST:
+            raise GraphError(f"table of shape {self.table.shape} for {values} codes of {x.elem}")
+        if not self.out.holds(self.table):
+            raise GraphError(f"table holds codes outside {self.out}")
+        return [TensorType(x.shape, self.out)]
+
+
+@dataclass(frozen=True, eq=False)
+class Multiply(IntegerOp):
+    """``(x - x_zero) * (gate - gate_zero)``, x (C, H, W) with a gate of (C, 1, 1)."""
+
+    x_zero: int = 0
+    gate_zero: int = 0
+
+    def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
+        x, gate = inputs
+        require_rank(x.shape, 3)
+        if gate.shape != (x.shape[0], 1, 1):
+            raise GraphError(f"cannot multiply channels of {x.shape} by {gate.shape}")
+        ends = [
+            (a - self.x_zero) * (b - self.gate_zero)
+            for a in (x.integers.lo, x.integers.hi)
+            for b in (gate.integers.lo, gate.integers.hi)
+        ]
+        return [TensorType(x.shape, IntType(min(ends), max(ends)))]
 
 
 @dataclass(frozen=True, eq=False)
