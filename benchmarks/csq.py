@@ -9,7 +9,6 @@ machine with a GPU: 600 epochs at lr 0.1, β up over 595 of them, into csq_full.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import record
+from cells import Cells
 from rich.console import Console
 
 from qcompiler.ir import hardware as hw
@@ -51,7 +51,7 @@ class Cell:
         return text.replace(".", "p")
 
 
-def cells(seeds: int, strength: float) -> list[Cell]:
+def planned(seeds: int, strength: float) -> list[Cell]:
     """In the order in which they say most, should time run out."""
     first = [Cell(m, b) for b in (2, 3, 4) for m in ("csq", "lsq")] + [Cell("bsq", strength)]
     narrow = [Cell("csq", b, 4) for b in (2, 3, 4)]
@@ -95,6 +95,10 @@ def run(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     assert result.hard_accuracy is not None and result.bits is not None
     compiled = compile_network(result.network, _target(options))
     return {
+        "method": cell.method,
+        "size": cell.size,
+        "activations": cell.activations or 32,
+        "seed": cell.seed,
         "hard": round(100 * result.hard_accuracy, 2),
         "soft": round(100 * result.soft_accuracy, 2),
         "bits": round(result.bits, 3),
@@ -111,63 +115,26 @@ def run(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-class Results:
-    """Figures by cell, kept on disk."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        what = ("epochs", "lr", "set", "search", "lut")
-        self.settings = {"images": 25000, **{k: getattr(options, k) for k in what}}
-        self.machine = record.machine()
-        self.name = options.name
-        self.path = record.RESULTS / f"{self.name}.json"
-        self.found: dict[str, dict[str, Any]] = {}
-        self.simulated: dict[str, Any] = {}
-        if self.path.is_file():
-            kept = json.loads(self.path.read_text())
-            if kept["settings"] == self.settings:
-                self.found, self.simulated = kept["cells"], kept.get("simulated", {})
-
-    def put(self, cell: Cell, figures: dict[str, Any]) -> None:
-        kind = {"method": cell.method, "size": cell.size, "activations": cell.activations or 32}
-        self.found[cell.name] = {**kind, "seed": cell.seed, **figures}
-        shown = {k: v for k, v in figures.items() if not isinstance(v, list)}
-        print(f"{cell.name}: {shown}", flush=True)
-        self.write()
-
-    def write(self) -> None:
-        record.write(self.name, self.settings, self.machine, [], self.bars())
-        document = json.loads(self.path.read_text())
-        document["cells"], document["simulated"] = self.found, self.simulated
-        self.path.write_text(json.dumps(document, indent=1) + "\n")
-
-    def of(self, method: str, size: float | None = None, activations: int = 32) -> list[Any]:
-        cells = self.found.values()
-        chosen = [c for c in cells if c["method"] == method and c["activations"] == activations]
-        return [c for c in chosen if size is None or c["size"] == size]
-
-    def bars(self) -> dict[str, Any]:
-        bars: dict[str, Any] = {"epochs": self.settings["epochs"]}
-        for method in ("csq", "lsq"):
-            for bits in (4, 3, 2):
-                if found := self.of(method, bits):
-                    bars[f"{method}_b{bits}"] = round(statistics.mean(c["hard"] for c in found), 2)
-        if found := self.of("bsq"):
-            near = min(found, key=lambda c: abs(c["bits"] - 4))
-            bars["bsq"], bars["bsq_bits"] = near["hard"], near["bits"]
-        if budgets := [c for c in self.found.values() if c["method"] == "csq"]:
-            error = max(abs(c["bits"] - c["size"]) for c in budgets)
-            bars["worst_budget_error_bits"] = round(error, 3)
-            bars["hard_soft_gap_points"] = round(
-                max(abs(c["hard"] - c["soft"]) for c in budgets), 2
-            )
-        if {"csq_b4_a32_s0", "csq_b2_a32_s0"} <= set(self.simulated):
-            four, two = (self.simulated[f"csq_b{b}_a32_s0"] for b in (4, 2))
-            ratio = four["cycles_per_frame"] / two["cycles_per_frame"]
-            bars["cycles_b4_over_b2_simulated"] = round(ratio, 3)
-            bars["live_planes_b4_over_b2"] = round(
-                four["plane_products"] / two["plane_products"], 3
-            )
-        return bars
+def bars(cells: Cells) -> dict[str, Any]:
+    """The tracked figures."""
+    out: dict[str, Any] = {"epochs": cells.settings["epochs"]}
+    for method in ("csq", "lsq"):
+        for bits in (4, 3, 2):
+            if found := cells.where(method=method, size=bits, activations=32):
+                out[f"{method}_b{bits}"] = round(statistics.mean(c["hard"] for c in found), 2)
+    if found := cells.where(method="bsq", activations=32):
+        near = min(found, key=lambda c: abs(c["bits"] - 4))
+        out["bsq"], out["bsq_bits"] = near["hard"], near["bits"]
+    if found := cells.where(method="csq"):
+        error = max(abs(c["bits"] - c["size"]) for c in found)
+        out["worst_budget_error_bits"] = round(error, 3)
+        out["hard_soft_gap_points"] = round(max(abs(c["hard"] - c["soft"]) for c in found), 2)
+    if {"csq_b4_a32_s0", "csq_b2_a32_s0"} <= set(cells.simulated):
+        four, two = (cells.simulated[f"csq_b{b}_a32_s0"] for b in (4, 2))
+        ratio = four["cycles_per_frame"] / two["cycles_per_frame"]
+        out["cycles_b4_over_b2_simulated"] = round(ratio, 3)
+        out["live_planes_b4_over_b2"] = round(four["plane_products"] / two["plane_products"], 3)
+    return out
 
 
 def simulate(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
@@ -214,16 +181,18 @@ def main() -> int:
     if not record.DATA.is_dir():
         print(f"{record.DATA} is missing: this benchmark needs the checkpoint and CIFAR-10 images")
         return 2
-    results = Results(options)
-    for cell in cells(options.seeds, options.strength):
+    what = ("epochs", "lr", "set", "search", "lut")
+    settings = {"images": 25000, **{k: getattr(options, k) for k in what}}
+    results = Cells(options.name, settings, bars)
+    for cell in planned(options.seeds, options.strength):
         if cell.name not in results.found and cell.name in (options.only or [cell.name]):
-            results.put(cell, run(cell, options))
+            results.put(cell.name, run(cell, options))
     for budget in (4, 2):
         cell = Cell("csq", budget)
         if cell.name in results.found and cell.name not in results.simulated:
             results.simulated[cell.name] = simulate(cell, options)
             results.write()
-    for key, value in results.bars().items():
+    for key, value in bars(results).items():
         console.print(f"{key}: {value}")
     return 0
 
