@@ -156,14 +156,17 @@ def compile(
     engine: Annotated[
         list[str] | None,
         typer.Option(
-            help="`LAYER=ENGINE`, or `ENGINE` for the other layers: bitserial, direct, winograd "
-            "(2x2 outputs), winograd4 or auto. May be given several times."
+            help="`LAYER=ENGINE`, or `ENGINE` for the other layers: bitserial, depthwise, direct, "
+            "winograd (2x2 outputs), winograd4 or auto. May be given several times."
         ),
     ] = None,
     partial_sums: Annotated[
         int | None,
         typer.Option(help="Bits of partial sums in engines of multipliers, such as 16."),
     ] = None,
+    oversize: Annotated[
+        bool, typer.Option("--oversize", help="Build also what the block RAM does not hold.")
+    ] = False,
     dump_after: Annotated[
         list[str] | None, typer.Option(help="Print the graph after this pass (`all`: every pass).")
     ] = None,
@@ -195,6 +198,7 @@ def compile(
             top,
             engines=parse_engines(engine or []),
             partial_bits=partial_sums,
+            oversize=oversize,
         )
         result = run(network, goal, out=output, after=after, progress=bars)
     out.print(folding_table(result))

@@ -29,7 +29,7 @@ def train(
     ],
     method: Annotated[
         str,
-        typer.Option(help="csq, lsq or bsq; float trains without quantization."),
+        typer.Option(help="csq, lsq, bsq or profit; float trains without quantization."),
     ] = "csq",
     model: Annotated[
         str,
@@ -42,6 +42,13 @@ def train(
     holdout: Annotated[
         float, typer.Option(help="Without --test: the last share of --data, kept out to test.")
     ] = 0.1,
+    validation: Annotated[
+        float,
+        typer.Option(
+            help="Share of the training images, 0 to 0.5, kept out to choose between the trained "
+            "weights and their mean (profit)."
+        ),
+    ] = 0.0,
     normalize: Annotated[
         str | None,
         typer.Option(
@@ -56,7 +63,7 @@ def train(
     budget: Annotated[
         float | None, typer.Option(help="csq: average weight bits to reach, such as 3.0.")
     ] = None,
-    bits: Annotated[int, typer.Option(help="lsq: weight bits, 2 to 8.")] = 0,
+    bits: Annotated[int, typer.Option(help="lsq, profit: weight bits, 2 to 8.")] = 0,
     activations: Annotated[
         int,
         typer.Option(help="Bits of the codes between layers; 0 or 32: left to calibration."),
@@ -106,6 +113,9 @@ def train(
     To start from a float network, train one with `--method float` and give its
     `--weights runs/float/weights.pt` to the next run, with a lower `--lr` (0.01 to 0.05).
 
+    `--method profit --bits 4 --activations 4` is for MobileNets: bits fall in stages, weights are
+    frozen by thirds at the end. `--set freeze=false` and the like switch parts of it off.
+
     Several processes share each batch: `torchrun --nproc-per-node 2 -m qcompiler train ...`
     """
     from qcompiler.report.train_tables import accuracy_lines, epoch_line, scheme_table
@@ -125,6 +135,7 @@ def train(
         weights=weights,
         test=test,
         holdout=holdout,
+        validation=validation,
         normalize=normalize or "measured",
         mean=_numbers(mean, "--mean"),
         std=_numbers(std, "--std"),

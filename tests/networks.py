@@ -14,17 +14,27 @@ from qcompiler.quant.observe import observer as observer
 
 
 class RandomNetwork:
-    """A float nn graph of 3 to 12 layers with odd sizes, strides, groups, residuals and concats."""
+    """A float nn graph of 3 to 12 layers with odd sizes, strides, groups, residuals and concats.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: Of all choices.
+        depthwise: Share of the convolutions of several channels that are made depthwise.
+        excite: Share of the steps that a squeeze-and-excite block follows.
+    """
+
+    def __init__(self, seed: int, depthwise: float = 0.0, excite: float = 0.0) -> None:
         self.rng = np.random.default_rng(seed)
         self.coarse = np.random.default_rng([seed, 1])
+        self.deep, self.depthwise = np.random.default_rng([seed, 5]), depthwise
+        self.gates, self.excite = np.random.default_rng([seed, 6]), excite
         self.graph = Graph("nn")
         self.layers: list[str] = []
         self.value = self._start()
         self.relu = False  # whether the current value is known not to be negative
         for k in range(int(self.rng.integers(3, 10))):
             self._step(k)
+            if self.gates.random() < self.excite:
+                self._squeeze_excite(k)
         self._end()
 
     # ---- pieces ---------------------------------------------------------------
@@ -71,6 +81,8 @@ class RandomNetwork:
             if divisors and self._chance(0.25):
                 groups = int(self.rng.choice(divisors))
                 out = groups * self._int(1, 2)
+            if self.deep.random() < self.depthwise:
+                groups = out = c
         weight = self.rng.normal(0, 1, (out, c // groups, *kernel)).astype(np.float32)
         if self._chance(0.1):
             weight[self._int(0, out - 1)] = 0  # a dead channel
@@ -116,6 +128,18 @@ class RandomNetwork:
             skip = other  # a tensor added to itself
         pair = [skip, other] if self._chance(0.5) else [other, skip]
         self._add(f"add{k}", nn.Add(), pair)
+
+    def _squeeze_excite(self, k: int) -> None:
+        x, (c, h, w) = self.value, self.shape
+        self._add(f"se{k}_pool", nn.AvgPool((h, w), (h, w)))
+        for stem, out in (("reduce", int(self.gates.integers(1, 6))), ("expand", c)):
+            weight = self.gates.normal(0, 2, (out, self.shape[0], 1, 1)).astype(np.float32)
+            self._add(f"se{k}_{stem}", nn.Conv(weight, self.gates.normal(0, 1, out)))
+            self.layers.append(self.value.node)
+            if stem == "reduce":
+                self._add(f"se{k}_relu", nn.Relu())
+        gate = self._add(f"se{k}_gate", nn.HardSigmoid())
+        self._add(f"se{k}", nn.Mul(), [x, gate])
 
     def _concat(self, k: int) -> None:
         trunk = self.value

@@ -1,4 +1,4 @@
-"""Parts of the modules that compute: weighted sums, thresholds, scaling, pools."""
+"""Parts of the modules that compute: weighted sums, scaling, pools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import columns, ram_cost, rom_cost, rom_cost_of
+from qcompiler.estimate.memory import columns, ram_cost, rom_cost_of
 from qcompiler.estimate.parts import Parts, clog2, counter_bits, even
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
@@ -31,7 +31,7 @@ def add(op: hw.Add, inputs: Types, outputs: Types, family: str) -> list[Parts]:
             copies += max(plus + minus - 1, 0) * even(min(x.elem.bits + 2, out), family)
             negatives += minus * x.elem.bits
         else:
-            dsp += _multipliers(x.elem.bits, abs(mul).bit_length() + 1, family)
+            dsp += multiplier_blocks(x.elem.bits, abs(mul).bit_length() + 1, family)
         if plus + minus <= 4 or family != "xc7":  # else the register is the multiplier's
             zeros = (mul & -mul).bit_length() - 1 if mul else 0
             product_ff += max(min(x.elem.scaled(mul).bits, out) - zeros, 0)
@@ -62,62 +62,13 @@ def _digits(value: int) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def _multipliers(a: int, b: int, family: str) -> int:
+def multiplier_blocks(a: int, b: int, family: str) -> int:
     """Multiplier blocks of a signed product of ``a`` by ``b`` bits; 0 where the family has none."""
     if family not in _MULTIPLIER:
         return 0
     wide, narrow, least = _MULTIPLIER[family]
     a, b = max(a, b), min(a, b)
     return -(-a // wide) * -(-b // narrow) if a + b >= least else 0
-
-
-def threshold(op: hw.Threshold, inputs: Types, outputs: Types, family: str) -> list[Parts]:
-    """Stages of a binary search, each with one ROM and one comparator a lane."""
-    (x,), count = inputs, op.thresholds.shape[1]
-    stages, words = count.bit_length(), x.words
-    full, top = count + 1 == 1 << stages, (1 << x.elem.bits - x.elem.signed) - 1
-    idle = not full or bool((op.thresholds > x.elem.hi).any())
-    bits = x.elem.bits + int(idle and x.elem.hi == top)  # one more for a threshold never reached
-    roms = _search_roms(op, x, stages)
-    # x beside the ROM and beside the comparison; the last is not used.
-    ff = bits * (2 * stages - 1) + stages * stages if stages else 0
-    found = Cost.sum(rom_cost_of(rom, bits, family, rows=words) for rom in roms)
-    found += Cost(ff=op.lanes * ff)
-    affine = _affine(op.table)
-    if not affine:
-        common = bool((op.table == op.table[0]).all())
-        code = rom_cost(outputs[0].elem.bits, (1 if common else words) << stages, family)
-        found += Cost.sum([code] * op.lanes)
-    latency = 1 + 2 * stages + (not affine or (int(op.table[0, 0]) != 0 and stages > 0))
-    alike = all((rom.reshape(words, -1) == rom[: rom.size // words]).all() for rom in roms)
-    counter = 0 if alike and affine else clog2(words)  # nothing asks for the word
-    moved = counter * max(2 * stages - 1, 1)
-    ff = x.width + 2 * latency + moved
-    features = {
-        "one": 1,
-        "compare": op.lanes * stages * even(bits, family),
-        "stages": op.lanes * stages,
-        "bits": counter,
-    }
-    return [Parts("threshold", features, found + Cost(ff=ff))]
-
-
-def _search_roms(op: hw.Threshold, x: StreamType, stages: int) -> list[Any]:
-    """Contents of the ROM of each stage and lane; what x never reaches is its largest value + 1."""
-    least, never = -(1 << x.elem.bits - 1) if x.elem.signed else 0, x.elem.hi + 1
-    rows = np.full((len(op.thresholds), (1 << stages) - 1), never, np.int64)
-    rows[:, : op.thresholds.shape[1]] = np.clip(op.thresholds, least, never)
-    found = []
-    for stage in range(stages):
-        half = 1 << (stages - 1 - stage)
-        for lane in range(op.lanes):
-            found.append(rows[lane :: op.lanes, half - 1 :: 2 * half].reshape(-1))
-    return found
-
-
-def _affine(table: Any) -> bool:
-    """All channels' codes are the count plus one constant."""
-    return bool((table == table[0, 0] + np.arange(table.shape[1])).all())
 
 
 def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Parts]:
@@ -127,7 +78,7 @@ def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Part
     product = operand + m
     total = max(product, r) + 1
     out, kept = outputs[0].elem.bits, max(total - op.n, 1)
-    dsp = _multipliers(operand, m - (int(op.m.min()) >= 0), family)
+    dsp = multiplier_blocks(operand, m - (int(op.m.min()) >= 0), family)
     inside = family == "xc7" and dsp == 1
     features = {
         "one": 1,

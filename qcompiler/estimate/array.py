@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from math import prod
 from typing import NamedTuple
 
 from qcompiler.estimate.coefficients import COEFFICIENTS
@@ -157,7 +156,7 @@ def array_price(family: str) -> Callable[[hw.BitSerialArray, hw.Window, StreamTy
     """
 
     def of(op: hw.BitSerialArray, window: hw.Window, x: StreamType) -> FoldingPrice:
-        act, inner = x.elem, prod(op.weight.shape[1:])
+        act = x.elem
         row = (window.reshape or x.shape)[2] * x.shape[0]
 
         @cache
@@ -166,9 +165,9 @@ def array_price(family: str) -> Callable[[hw.BitSerialArray, hw.Window, StreamTy
 
         def price(folded: hw.BitSerialArray) -> tuple[float, int]:
             pe, simd, planes = folded.pe, folded.simd, folded.planes
-            depth = op.groups * folded.repeat * (inner // simd)
-            rom = weight_rom_cost(pe * simd * planes, depth, family)
-            buffer = ram_cost(simd * act.bits, window.rows * (row // simd), family)
+            lanes = folded.input_lanes
+            rom = weight_rom_cost(pe * simd * planes, folded.weight_words, family)
+            buffer = ram_cost(lanes * act.bits, window.rows * (row // lanes), family)
             width = lane_tree(simd, act.bits, family, signed=act.signed).width
             plan = schedule(pe, planes, folded.per_fold)
             steps = step_sizes(plan, width, op.acc.bits, family)
@@ -207,8 +206,7 @@ def array(
 ) -> list[Parts]:
     """`array_lut`'s sizes, the counters beside them, the flip-flops and the weight ROM."""
     act, acc, schedule = inputs[0].elem, op.acc.bits, op.schedule
-    beats = prod(op.weight.shape[1:]) // op.simd
-    depth, count = op.groups * op.repeat * beats, len(schedule.steps)
+    beats, depth, count = op.beats, op.weight_words, len(schedule.steps)
     tree = lane_tree(op.simd, act.bits, family, signed=act.signed)
     merge, merge_ff = slot_tree(op.planes, tree.width)
     term = tree.width + (op.planes if op.planes > 1 else 0)
@@ -225,7 +223,7 @@ def array(
         "select": op.pe * steps.select,
         "counters": counters["step"] + counters["last"],
     }
-    held = 2 * op.simd * act.bits + op.simd // 2 * (act.bits + 1)
+    held = 2 * op.input_lanes * act.bits + op.simd // 2 * (act.bits + 1)
     wide = max(acc - min(result.shift for result in schedule.results), term)
     per_pe = op.planes * tree.ff + merge_ff + wide + acc
     actions = clog2(len(schedule.actions) + (beats > 1))

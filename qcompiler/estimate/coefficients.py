@@ -79,6 +79,11 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "ice40": {"one": 1.56, "width": 1.79, "bits": 2.23},
         "xc7": {"one": 0.77, "width": 1.05, "bits": 1.32},
     },
+    "lookup": {
+        "ecp5": {"one": 3.00},
+        "ice40": {"one": 3.00},
+        "xc7": {"one": 3.00},
+    },
     "max_pool": {
         "ecp5": {"one": 6.71, "width": 1.57},
         "ice40": {"one": 8.08, "width": 2.08},
@@ -108,6 +113,38 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "soft": 1.36,
             "negate": 0.54,
             "counters": 0.78,
+        },
+    },
+    "multiply": {
+        "ecp5": {
+            "one": 5.00,
+            "bits": 1.00,
+            "zeros": 1.00,
+            "partial": 1.00,
+            "soft": 1.30,
+            "step": 1.00,
+            "last": 1.00,
+            "wrap": 1.00,
+        },
+        "ice40": {
+            "one": 5.00,
+            "bits": 1.00,
+            "zeros": 1.00,
+            "partial": 1.00,
+            "soft": 1.30,
+            "step": 1.00,
+            "last": 1.00,
+            "wrap": 1.00,
+        },
+        "xc7": {
+            "one": 5.00,
+            "bits": 1.00,
+            "zeros": 1.00,
+            "partial": 1.00,
+            "soft": 1.30,
+            "step": 1.00,
+            "last": 1.00,
+            "wrap": 1.00,
         },
     },
     "pad": {
@@ -179,6 +216,11 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "ecp5": {"one": 0.00, "compare": 0.98, "stages": 0.00, "bits": 3.78},
         "ice40": {"one": 0.00, "compare": 0.33, "stages": 0.00, "bits": 9.57},
         "xc7": {"one": 0.00, "compare": 0.64, "stages": 0.00, "bits": 3.38},
+    },
+    "threshold_serial": {
+        "ecp5": {"one": 5.01, "compare": 0.86, "count": 1.78, "bits": 1.92},
+        "ice40": {"one": 5.0, "compare": 1.0, "count": 1.0, "bits": 2.0},
+        "xc7": {"one": 5.0, "compare": 0.6, "count": 1.0, "bits": 2.0},
     },
     "upsize": {
         "ecp5": {"one": 4.00, "bits": 1.00},

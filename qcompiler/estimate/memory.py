@@ -20,16 +20,29 @@ Array = np.ndarray[Any, Any]
 
 _BLOCK_PRICE = {"ecp5": 128.0, "xc7": 129.0, "ice40": 64.0}
 _ROM_BIT_PRICE = {"ecp5": 1 / 16, "xc7": 1 / 64, "ice40": 1 / 16}
+_WRITTEN_BITS = {"ecp5": 9, "xc7": 9, "ice40": 1}
+"""Least part of a wide row that can be written without the rest."""
 _MUX_PRICE = 0.5  # of one bit of one more bank, and of the decoding of one
 
 
 @cache
-def blocks(width: int, depth: int, family: str) -> tuple[int, int]:
-    """Block RAMs that hold ``depth`` words of ``width`` bits, and how many of them lie in depth."""
+def blocks(width: int, depth: int, family: str, *, written: bool = False) -> tuple[int, int]:
+    """Block RAMs that hold ``depth`` words of ``width`` bits, and the banks that lie in depth.
+
+    Banks lie side by side: three banks of 12 bits fill rows of 36, of which one is chosen behind.
+
+    Args:
+        width: Bits of a word.
+        depth: Words.
+        family: Family of the device.
+        written: The memory is a RAM: a bank takes whole parts of a row, as they are written.
+    """
     found = []
     for bits, words in BRAM_SHAPES[family]:
         deep = -(-depth // words)
-        found.append((-(-width // bits) * deep, deep))
+        part = (_WRITTEN_BITS[family] if bits >= 16 else bits) if written else 1
+        bank = -(-width // part) * part
+        found.append((-(-bank * deep // bits), deep))
     return min(found)
 
 
@@ -115,8 +128,8 @@ def _to_blocks(width: int, depth: int, family: str) -> bool:
     return width * depth * _ROM_BIT_PRICE[family] > price
 
 
-def _in_blocks(width: int, depth: int, family: str) -> Cost:
-    count, deep = blocks(width, depth, family)
+def _in_blocks(width: int, depth: int, family: str, *, written: bool = False) -> Cost:
+    count, deep = blocks(width, depth, family, written=written)
     lut = _bank_lut(width, deep, family)
     return Cost(lut, (deep - 1).bit_length(), count, memory_bits=width * depth)
 
@@ -149,16 +162,16 @@ def ram_cost(width: int, depth: int, family: str, *, registered: bool = True) ->
         registered: The read is registered; block RAM cannot read otherwise.
     """
     bits, ff = width * depth, width if registered else 0
-    block = blocks(width, depth, family)[0] * _BLOCK_PRICE[family]
+    block = blocks(width, depth, family, written=True)[0] * _BLOCK_PRICE[family]
     if family == "ice40":  # no LUT RAM
         if registered and bits > block:
-            return _in_blocks(width, depth, family)
+            return _in_blocks(width, depth, family, written=True)
         return Cost(lut=0.9 * bits, ff=ff + bits, memory_bits=bits)
     words, lanes = _lut_ram(depth, family)
     banks, cells = -(-depth // words), -(-width // lanes)
     spread = _MUX_PRICE * (width * (banks - 1) + (banks if banks > 1 else 0))
     if registered and banks * _row_price(width, lanes, family) + spread > block:
-        return _in_blocks(width, depth, family)
+        return _in_blocks(width, depth, family, written=True)
     return Cost(4 * banks * cells + _bank_lut(width, banks, family), ff, memory_bits=bits)
 
 

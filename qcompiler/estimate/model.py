@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from qcompiler.errors import QCompilerError
-from qcompiler.estimate import arithmetic, streams
+from qcompiler.estimate import arithmetic, pointwise, streams
 from qcompiler.estimate.array import array
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import FAMILIES
 from qcompiler.estimate.multiplier import multipliers
 from qcompiler.estimate.parts import Parts
+from qcompiler.estimate.threshold import threshold
 from qcompiler.estimate.winograd import winograd
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
@@ -56,11 +57,14 @@ _RULES: dict[type, Callable[[Any, Any, Any, str], list[Parts]]] = {
     hw.Concat: streams.concat,
     hw.Window: streams.window,
     hw.BitSerialArray: array,
+    hw.DepthwiseArray: array,
     hw.MultiplierArray: multipliers,
     hw.Winograd: winograd,
     hw.Add: arithmetic.add,
-    hw.Threshold: arithmetic.threshold,
+    hw.Threshold: threshold,
     hw.Scale: arithmetic.scale,
+    hw.Lookup: pointwise.lookup,
+    hw.Multiply: pointwise.multiply,
     hw.MaxPool: arithmetic.max_pool,
     hw.SumPool: arithmetic.sum_pool,
     hw.GlobalSum: arithmetic.global_sum,

@@ -12,7 +12,7 @@ from qcompiler.estimate.timing import frame_latency
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 
-_ARRAYS = (hw.BitSerialArray.__name__, hw.MultiplierArray.__name__)
+_ARRAYS = tuple(op.__name__ for op in (hw.BitSerialArray, hw.DepthwiseArray, hw.MultiplierArray))
 
 
 @dataclass(frozen=True)

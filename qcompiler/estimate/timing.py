@@ -38,23 +38,13 @@ def arrival_times(graph: Graph) -> dict[Value, Array]:
             ready = np.zeros(count)
             for source, kind in zip(sources, inputs, strict=True):
                 needed = np.maximum(op.need(np.arange(1, count + 1), kind), 1) - 1
-                tail = _tail(op, kind, stream, interval)
+                tail = op.tail(kind, stream)
                 ready = np.maximum(ready, times[source][needed] + tail + op.latency)
             if not sources:
                 ready += interval
             steps = np.arange(count) * interval
             times[Value(name, port)] = np.maximum.accumulate(ready - steps) + steps
     return times
-
-
-def _tail(op: Any, x: hw.StreamType, y: hw.StreamType, interval: float) -> float:
-    """Cycles in which a module still sends a pixel after its last input beat came.
-
-    A window starts when its last row is whole; other modules work while their input comes.
-    """
-    if isinstance(op, hw.Window):
-        return interval
-    return max(y.beats / y.positions - x.beats / x.positions, 0.0)
 
 
 def frame_latency(graph: Graph) -> int:

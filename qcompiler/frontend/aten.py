@@ -1,4 +1,4 @@
-"""Converters of arithmetic: convolutions, batch norm, activations, pools, additions."""
+"""Converters of arithmetic: layers, batch norm, activations, pools, sums and products."""
 
 from __future__ import annotations
 
@@ -101,6 +101,16 @@ def relu(call: Call) -> Bound:
 @converts("relu6.default", "relu6_.default")
 def relu6(call: Call) -> Bound:
     return call.emit(nn.Clip(0.0, 6.0), call.value("self"))
+
+
+@converts("hardswish.default", "hardswish_.default")
+def hardswish(call: Call) -> Bound:
+    return call.emit(nn.HardSwish(), call.value("self"))
+
+
+@converts("hardsigmoid.default", "hardsigmoid_.default")
+def hardsigmoid(call: Call) -> Bound:
+    return call.emit(nn.HardSigmoid(), call.value("self"))
 
 
 @converts("hardtanh.default", "hardtanh_.default")
@@ -210,6 +220,25 @@ def add(call: Call) -> Bound:
         if not isinstance(item, Bound):
             raise Refusal(f"adds the number {item}", "put it into a layer's bias")
     return call.emit(nn.Add(), call.value("self"), call.value("other"))
+
+
+@converts("mul.Tensor", "mul_.Tensor")
+def mul(call: Call) -> Bound:
+    """Channels times a gate of one value each, in either order."""
+    for item in (call["self"], call["other"]):
+        if isinstance(item, Const):
+            raise Refusal(f"multiplies by the constant {item.name!r}", "put it into a weight")
+        if not isinstance(item, Bound):
+            raise Refusal(f"multiplies by the number {item}", "put it into a layer's weight")
+    x, gate = call.bound("self"), call.bound("other")
+    if x.shape[1:] == (1, 1):
+        x, gate = gate, x
+    if len(x.shape) != 3 or gate.shape != (x.shape[0], 1, 1):
+        raise Refusal(
+            f"multiplies tensors of shapes {x.shape} and {gate.shape} per sample",
+            "only (C, H, W) by (C, 1, 1) exists here: squeeze-and-excite",
+        )
+    return call.emit(nn.Mul(), call.as_value(x), call.as_value(gate))
 
 
 @converts(

@@ -14,10 +14,12 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 
 from qcompiler.errors import GraphError, QCompilerError, UnsupportedError
 from qcompiler.frontend import aten as _aten  # noqa: F401  fills the table
+from qcompiler.frontend import quantize as _quantize  # noqa: F401
 from qcompiler.frontend.call import TABLE, Bound, Call, Const, supported
 from qcompiler.frontend.names import safe_name
 from qcompiler.frontend.nodes import has_tensor, is_impure, is_size, map_nodes, place, trains
 from qcompiler.frontend.problems import Problem, Refusal, TrainingMode, report
+from qcompiler.frontend.spelled_out import spelled_out
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.types import Shape
@@ -39,6 +41,8 @@ class Importer:
         self.bound: dict[fx.Node, Bound | Const] = {}
         self.problems: list[Problem] = []
         self.order = {node: i for i, node in enumerate(program.graph.nodes)}
+        self.spelled_out = spelled_out(program.graph)
+        self.passed_over = {n for group in self.spelled_out.values() for n in group.others}
         self.batch: Any = None
         self.dtype: torch.dtype = torch.float32
         self._storages = 0
@@ -46,7 +50,7 @@ class Importer:
     def run(self) -> Graph:
         self._bind_inputs()
         for node in self.program.graph.nodes:
-            if node.op == "call_function":
+            if node.op == "call_function" and node not in self.passed_over:
                 self._step(node)
             elif node.op == "get_attr":
                 self._attribute(node)
@@ -161,6 +165,11 @@ class Importer:
         if not isinstance(node.target, OpOverload):
             if has_tensor(node):
                 raise Refusal("is not supported", f"supported operators: {supported()}")
+            return
+        if group := self.spelled_out.get(node):
+            if group.source in self.bound:
+                call = Call(self, node, {"self": self.bound[group.source]})
+                self._bind(node, TABLE[group.operator](call), call.shape)
             return
         tensors = [arg for arg in node.all_input_nodes if has_tensor(arg)]
         if not has_tensor(node) and (not node.users or not tensors or is_size(node)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -48,15 +49,16 @@ def cat(call: Call) -> Bound:
 @converts("pad.default")
 def pad(call: Call) -> Bound:
     if call["mode"] != "constant":
-        raise Refusal(f"has mode={call['mode']!r}", "only zero padding exists here")
+        raise Refusal(f"has mode={call['mode']!r}", "only padding with a constant exists here")
     return constant_pad_nd(call)
 
 
 @converts("constant_pad_nd.default")
 def constant_pad_nd(call: Call) -> Bound:
     x = call.bound("self")
-    if call["value"]:
-        raise Refusal(f"pads with {call['value']}", "only zero padding exists here")
+    value = float(call["value"] or 0.0)
+    if not math.isfinite(value):
+        raise Refusal(f"pads with {value}", "a finite number was expected")
     amounts = [int(n) for n in call["pad"]]
     if min(amounts, default=0) < 0:
         raise Refusal(f"has negative amounts {amounts}", "cut rows and columns with a slice")
@@ -67,7 +69,7 @@ def constant_pad_nd(call: Call) -> Bound:
     columns, rows, channels, batch = pairs
     if len(x.shape) != 3 or any(batch):
         raise Refusal(f"pads {amounts} on {len(x.shape)} axes", "only (N, C, H, W) can be padded")
-    return call.emit(nn.Pad((channels, rows, columns)), call.as_value(x))
+    return call.emit(nn.Pad((channels, rows, columns), value), call.as_value(x))
 
 
 @converts("slice.Tensor")

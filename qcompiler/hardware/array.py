@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ class ArrayUnit:
     channels share, or a list for each of the C_out / groups / ``pe`` output folds, with the fold's
     ``pe`` channels of every conv group.
     """
+
+    template: ClassVar[str] = "bitserial_array.v.j2"
 
     name: str
     planes: tuple[Planes, ...] = field(repr=False)
@@ -58,7 +61,7 @@ class ArrayUnit:
         act_bits: int,
         act_signed: bool,
         acc_bits: int,
-    ) -> ArrayUnit:
+    ) -> Self:
         """Check the shapes.
 
         Raises:
@@ -88,6 +91,11 @@ class ArrayUnit:
         return cls(
             name, tuple(planes), groups, pe, simd, planes_per_cycle, act_bits, act_signed, acc_bits
         )
+
+    @property
+    def lanes(self) -> int:
+        """Activations of an input beat."""
+        return self.simd
 
     # ---- loops ----------------------------------------------------------------------------------
 
@@ -247,4 +255,4 @@ class ArrayUnit:
 
     def verilog(self) -> str:
         """The text of module ``name``."""
-        return ENV.get_template("bitserial_array.v.j2").render(u=self)
+        return ENV.get_template(self.template).render(u=self)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qcompiler.hardware.instances import Instance, Sized, Wire, render_node, wire
+from qcompiler.hardware.instance import Instance, Sized, Wire, wire
+from qcompiler.hardware.instances import render_node
 from qcompiler.hardware.render import ENV
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
@@ -85,7 +86,7 @@ def make_design(graph: Graph, top: str) -> Design:
     Args:
         graph: Folded, with forks and FIFOs in place.
         top: Name of the top module; the core is ``TOP_core``, generated modules ``TOP_NODE``
-            (:func:`~qcompiler.hardware.instances.module_name`).
+            (:func:`~qcompiler.hardware.instance.module_name`).
     """
     source, sink = graph.only(hw.Source), graph.only(hw.Sink)
     result = graph.inputs(sink)[0]

@@ -1,4 +1,4 @@
-"""The pipelined search of a step table: its op and its unit count the same registers."""
+"""The search of a step table: its op and its units count the same cycles."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import numpy as np
 
 
 class StepSearch:
-    """What thresholds [C, K] and a table of codes [C, K + 1] make of the pipeline."""
+    """What thresholds [C, K] and a table of codes [C, K + 1] make of the search.
+
+    Pipelined, every bit of the count has a stage with a comparator of its own; ``serial``, one
+    comparator finds them one after another.
+    """
 
     thresholds: Any
     table: Any
+    serial: bool
 
     @property
     def stages(self) -> int:
@@ -20,7 +25,7 @@ class StepSearch:
 
     @property
     def steps(self) -> int:
-        """Registers between input and count: the input's, then two a stage."""
+        """Registers between input and count of the pipeline: the input's, then two a stage."""
         return 1 + 2 * self.stages
 
     @property
@@ -32,10 +37,15 @@ class StepSearch:
 
     @property
     def code_steps(self) -> int:
-        """Registers between count and code."""
+        """Registers between count and code of the pipeline."""
         return int(self.offset is None or (self.offset != 0 and self.stages > 0))
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one beat to the next."""
+        return self.stages if self.serial else 1
 
     @property
     def latency(self) -> int:
         """Cycles from an input beat to its output beat."""
-        return self.steps + self.code_steps
+        return 1 + self.stages if self.serial else self.steps + self.code_steps

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import ClassVar
 
 from qcompiler.ir import hardware as hw
-from qcompiler.ir.geometry import pool_size
 from qcompiler.ir.graph import Graph, Value
-from qcompiler.passes.fold import bottleneck
-
-Array = np.ndarray[Any, Any]
+from qcompiler.passes.demands import Demands, dominators
+from qcompiler.passes.fold import bottleneck, node_cycles
 
 
 @dataclass(frozen=True)
@@ -37,12 +33,15 @@ class InsertForks:
 class SizeFifos:
     """Put a FIFO on every input of a join, deep enough that no join deadlocks or slows the frame.
 
-    For join output pixel t, input i needs D_i(t) pixels of the network input (composed from each
-    module's ``need``), so the network input must have advanced to S(t) = max_i D_i(t). By then
-    input i may have produced every pixel k with D_i(k) <= S(t), of which the join has taken t-1:
-    the FIFO holds the rest. The windows behind the other inputs are given one output row of
-    prefetch, so that they load the next row while their arrays work on this one; without that the
-    design would run, at half the speed.
+    All data of a join pass one node, its origin. For pixel t the join needs n_i(t) pixels of input
+    i, and those D_i(n_i(t)) pixels of the origin (`Demands`), so the origin must have advanced to
+    S(t) = max_i D_i(n_i(t)). By then input i may have produced every pixel k with D_i(k) <= S(t),
+    of which the join has taken n_i(t-1): the FIFO holds the rest. The windows behind the other
+    inputs are given one output row of prefetch, so that they load the next row while their arrays
+    work on this one; without that the design would run, at half the speed.
+
+    A gate that is computed from the whole frame takes L cycles more. What waits for it is a frame
+    and what comes in L cycles: L / (cycles per frame) of the next.
     """
 
     slack: int = 2
@@ -51,10 +50,10 @@ class SizeFifos:
     def run(self, graph: Graph) -> Graph:
         self._before_borders(graph)
         self._behind_bursts(graph)
-        demands = Demands(graph)
-        for name in list(graph):
-            if not isinstance(graph.op(name), hw.Add | hw.Concat):
-                continue
+        origins, (_, frame) = dominators(graph), bottleneck(graph)
+        joins = [n for n in graph if isinstance(graph.op(n), hw.Add | hw.Concat | hw.Multiply)]
+        for name in joins:
+            demands = Demands(graph, origins[name], frame)
             for slot, depth in enumerate(demands.depths(name, self.slack)):
                 source = graph.inputs(name)[slot]
                 fifo = graph.add(graph.fresh(f"{name}_fifo{slot}"), hw.Fifo(depth), [source])
@@ -82,93 +81,39 @@ class SizeFifos:
             graph.reconnect(name, 0, fifo)
 
     def _behind_bursts(self, graph: Graph) -> None:
-        """A FIFO for the results of a pixel where its output folds take different times.
+        """A FIFO for results that come faster than on average, if what takes them is slower.
 
-        Some results come faster than on average. What takes them may be no faster than that, and
-        would stall the array.
+        It would stall the array whose output folds take different times, and the pool over a frame
+        whose sums all come with the last pixel, and all that reads the pool's input with it.
         """
         for name in graph.find(hw.BitSerialArray):
             op, y = graph.op(name), graph.type(name)
-            if len(op.lists) == 1 or _beats_behind(graph, name) <= op.pace * y.beats:
+            if len(op.lists) == 1 or _cycles_behind(graph, name) <= op.pace * y.beats:
                 continue
-            fifo = graph.fresh(f"{name}_fifo")
-            users = graph.users(name)
-            graph.add(fifo, hw.Fifo(max(2, len(op.lists))), [name])
-            for user, slot in users:
-                graph.reconnect(user, slot, Value(fifo))
+            _put_behind(graph, name, len(op.lists))
+        _, frame = bottleneck(graph)
+        for name in graph.find(hw.GlobalSum):
+            x, y = graph.type(graph.inputs(name)[0]), graph.type(name)
+            if y.beats > 1 and _cycles_behind(graph, name) > frame // x.pixels:
+                _put_behind(graph, name, y.beats)
 
 
-def _beats_behind(graph: Graph, name: str) -> int:
-    """Most beats a frame on any stream behind a node, up to the next line buffers."""
+def _put_behind(graph: Graph, name: str, depth: int) -> None:
+    """A FIFO between a node and its readers."""
+    users = graph.users(name)
+    fifo = graph.add(graph.fresh(f"{name}_fifo"), hw.Fifo(max(2, depth)), [name])
+    for user, slot in users:
+        graph.reconnect(user, slot, fifo)
+
+
+def _cycles_behind(graph: Graph, name: str) -> int:
+    """Most cycles a frame that a node's beats take behind it, up to the next line buffers."""
     most, reached, waiting = 0, {name}, [name]
     while waiting:
         node = waiting.pop()
         most = max([most, *(stream.beats for stream in graph.types(node))])
+        most = most if node == name else max(most, node_cycles(graph, node))
         users = {user for user, _ in graph.users(node)} - reached
         reached |= users
         waiting += [user for user in users if not isinstance(graph.op(user), hw.Window)]
     return most
-
-
-FRAMES = 2  # what is fetched ahead at the end of a frame belongs to the next one
-
-
-class Demands:
-    """How many pixels of the network input each stream's first k pixels take, over two frames."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self._plain: dict[Value, Array] = {}
-        self._ahead: dict[Value, Array] = {}
-
-    def demand(self, value: Value, ahead: bool) -> Array:
-        """int64, entry k: the network input's pixels behind ``value``'s first k."""
-        memo = self._ahead if ahead else self._plain
-        if value not in memo:
-            count = FRAMES * self.graph.type(value).positions
-            memo[value] = self._trace(value, np.arange(count + 1), ahead)
-        return memo[value]
-
-    def _trace(self, value: Value, pixels: Array, ahead: bool) -> Array:
-        inputs = self.graph.inputs(value.node)
-        if not inputs:
-            return pixels
-        if ahead:
-            pixels = np.where(pixels, pixels + self._prefetched(value), 0)
-        total = np.zeros_like(pixels)
-        for source in inputs:
-            need = self._need(value, source, pixels)
-            demand = self.demand(source, ahead)
-            total = np.maximum(total, demand[np.minimum(need, len(demand) - 1)])
-        return total
-
-    def _need(self, value: Value, source: Value, pixels: Array) -> Array:
-        """Pixels of a source before so many of a node, frame after frame."""
-        op, x = self.graph.op(value.node), self.graph.type(source)
-        frame, rest = np.divmod(pixels - 1, self.graph.type(value).positions)
-        return np.where(pixels > 0, frame * x.positions + op.need(rest + 1, x), 0)
-
-    def _prefetched(self, value: Value) -> int:
-        """Positions ahead of its output that a module takes in: a row of windows, or of tiles."""
-        op, y = self.graph.op(value.node), self.graph.type(value)
-        if isinstance(op, hw.Winograd):
-            return op.m * op.out_shape[2]
-        if isinstance(op, hw.Window):
-            rows, _ = pool_size(y.shape[1:], op.kernel, op.stride, dilation=op.dilation)
-            return int(y.positions // rows)
-        return 0
-
-    def depths(self, join: str, slack: int) -> list[int]:
-        """FIFO depth in beats for each input of a join."""
-        inputs = self.graph.inputs(join)
-        frame = self.graph.type(inputs[0]).positions
-        depths = []
-        for value in inputs:
-            need = self.demand(value, False)
-            others = [self.demand(v, True) for v in inputs if v != value]
-            source = np.maximum.reduce([need, *others])[1 : frame + 1]
-            made = np.searchsorted(need, source, side="right") - 1
-            waiting = int((made - np.arange(frame)).max())
-            words = self.graph.type(value).words
-            depths.append(max(2, (waiting + 1) * words + slack))
-        return depths

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from qcompiler.errors import QCompilerError
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.hardware.depthwise import is_depthwise
 from qcompiler.ir.products import products_within
 from qcompiler.ir.types import IntType
 from qcompiler.ir.winograd import tile
@@ -15,10 +16,11 @@ from qcompiler.passes.base import Pass
 from qcompiler.passes.lower_hardware import LowerHardware
 from qcompiler.passes.winograd import UseWinograd, eligible, too_wide
 
-BITSERIAL, DIRECT, AUTO = "bitserial", "direct", "auto"
+BITSERIAL, DEPTHWISE, DIRECT, AUTO = "bitserial", "depthwise", "direct", "auto"
 WINOGRAD = {"winograd": 2, "winograd4": 4}
 """Engines by Winograd, and the outputs of their tiles in one dimension."""
-KINDS = (BITSERIAL, DIRECT, *WINOGRAD)
+KINDS = (DEPTHWISE, BITSERIAL, DIRECT, *WINOGRAD)
+"""All engines; of two at one price, `auto` takes the first."""
 ENGINES = (*KINDS, AUTO)
 DEFAULT = "default"
 """Stands for all layers that are not named."""
@@ -52,8 +54,8 @@ def engine_of_layers(
 ) -> dict[str, str]:
     """The engine of every convolution of an integer graph.
 
-    A default engine that cannot compute a layer leaves it to the bit-serial array; an engine that
-    was asked for by name is not replaced, and refused later where it cannot.
+    Without a default, and where the default engine cannot compute a layer, that is the `usual` one;
+    an engine that was asked for by name is not replaced, and refused later where it cannot.
     """
     layers = graph.find(integer.Conv)
     if unknown := [n for n in wanted if n not in layers and n != DEFAULT]:
@@ -62,9 +64,21 @@ def engine_of_layers(
             where="engines",
             hint=f"its layers are {', '.join(layers)}",
         )
-    fallback = wanted.get(DEFAULT, BITSERIAL)
-    able = [n for n in layers if fallback == AUTO or can(graph, n, fallback, partial_bits)]
-    return {n: wanted.get(n) or (fallback if n in able else BITSERIAL) for n in layers}
+    fallback = wanted.get(DEFAULT)
+
+    def engine(layer: str) -> str:
+        if layer in wanted:
+            return wanted[layer]
+        if fallback == AUTO or (fallback and can(graph, layer, fallback, partial_bits)):
+            return fallback
+        return usual(graph, layer)
+
+    return {layer: engine(layer) for layer in layers}
+
+
+def usual(graph: Graph, layer: str) -> str:
+    """The bit-serial engine of a layer: the depthwise array where it can be that."""
+    return DEPTHWISE if can(graph, layer, DEPTHWISE) else BITSERIAL
 
 
 def can(graph: Graph, layer: str, engine: str, partial_bits: int | None = None) -> bool:
@@ -72,6 +86,8 @@ def can(graph: Graph, layer: str, engine: str, partial_bits: int | None = None) 
     op, x = graph.op(layer), graph.type(graph.inputs(layer)[0]).integers
     if engine == BITSERIAL:
         return True
+    if engine == DEPTHWISE:
+        return is_depthwise(op.weight, op.groups)
     if engine == DIRECT:
         kernel = IntType(int(op.weight.min()), int(op.weight.max()))
         return partial_bits is None or products_within(partial_bits, x, kernel) > 0
@@ -102,5 +118,8 @@ class Engines:
     @property
     def lowering(self) -> Pass:
         """To the hardware dialect."""
-        direct = frozenset(n for n, e in self.layers.items() if e == DIRECT)
-        return LowerHardware(direct, self.partial_bits)
+
+        def of(kind: str) -> frozenset[str]:
+            return frozenset(layer for layer, engine in self.layers.items() if engine == kind)
+
+        return LowerHardware(of(DIRECT), self.partial_bits, of(DEPTHWISE))

@@ -32,7 +32,7 @@ class Folding:
 
     def price(self, worth: Worth) -> float:
         """In LUT."""
-        return self.lut + worth.block * self.bram + worth.multiplier * self.dsp
+        return worth.price(self.lut, self.bram, self.dsp)
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Worth:
 
     block: float = 0.0
     multiplier: float = 0.0
+
+    def price(self, lut: float, bram: int, dsp: int) -> float:
+        """In LUT."""
+        return lut + self.block * bram + self.multiplier * dsp
 
 
 FoldingPrice = Callable[[Any], tuple[float, int, int]]
@@ -61,9 +65,9 @@ def engine_foldings(op: hw.Engine, shape: Shape, price: FoldingPrice) -> list[Fo
     for pe in divisors(out):
         ways = op.plane_foldings(pe)
         for simd in divisors(per_group):
-            fill, drain = pixels * shape[0] // simd, outputs // pe
             for way in ways:
                 folded = op.folded(pe, simd, way.planes, way.per_fold)
+                fill, drain = pixels * shape[0] // folded.input_lanes, outputs // pe
                 cycles = max(folded.rate, fill, drain)
                 figures = cycles, *price(folded)
                 found.append(Folding(pe, simd, way.planes, *figures, per_fold=way.per_fold))

@@ -12,6 +12,7 @@ from qcompiler.errors import GraphError, QCompilerError
 from qcompiler.ir import integer, nn
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.types import IntType, Shape
+from qcompiler.passes.carried import Carried, pad_code, zero_point
 from qcompiler.passes.clipped_affine import ClippedAffine
 from qcompiler.passes.common_step import common_step
 from qcompiler.passes.integer_weights import integer_weights
@@ -21,30 +22,9 @@ Array = np.ndarray[Any, Any]
 MODES = ("auto", "exact", "scale")
 
 
-@dataclass(frozen=True, eq=False)
-class Carried:
-    """How an integer value stands for a real one: real = function(code).
-
-    ``shape`` is as the user sees it.
-    """
-
-    value: Value
-    function: ClippedAffine
-    shape: Shape
-
-    def uniform(self) -> tuple[float, float] | None:
-        """(step, offset) if the value is plain codes with one positive step, else None."""
-        f = self.function
-        if not f.plain() or f.scale[0] <= 0:
-            return None
-        if (f.scale != f.scale[0]).any() or (f.shift != f.shift[0]).any():
-            return None
-        return float(f.scale[0]), float(f.shift[0])
-
-
 @dataclass(frozen=True)
 class RequantReport:
-    """How one ScaleShift compares with the exact step table."""
+    """How one requantizer compares with the exact step table."""
 
     node: str
     kind: str
@@ -60,10 +40,12 @@ class Integerize:
         requant: ``auto``, ``exact`` or ``scale``
             (see :func:`~qcompiler.passes.requantize.requantize`).
         reports: Filled with one entry per requantizer.
+        carriers: Filled with the integer node that carries the codes of each nn quantizer.
     """
 
     requant: str = "auto"
     reports: list[RequantReport] = field(default_factory=list, compare=False)
+    carriers: dict[str, str] = field(default_factory=dict, compare=False)
     name: ClassVar[str] = "integerize"
 
     def run(self, graph: Graph) -> Graph:
@@ -75,6 +57,8 @@ class Integerize:
         lowering = _Lowering(graph, self.requant, self.reports)
         for name in graph:
             lowering.lower(name)
+        quantizers = graph.find(nn.Quantizer)
+        self.carriers.update({name: lowering.carried[name].value.node for name in quantizers})
         return lowering.out
 
 
@@ -89,11 +73,14 @@ class _Lowering:
             nn.Conv: self._conv,
             nn.Linear: self._linear,
             nn.BatchNorm: self._batch_norm,
-            nn.Relu: lambda name, op, x: self._clip(x[0], 0.0, np.inf),
-            nn.Clip: lambda name, op, x: self._clip(x[0], op.lo, op.hi),
+            nn.Relu: lambda name, op, x: _behind(x[0], x[0].function.then_clip(0.0, np.inf)),
+            nn.Clip: lambda name, op, x: _behind(x[0], x[0].function.then_clip(op.lo, op.hi)),
+            nn.HardSwish: lambda name, op, x: _behind(x[0], x[0].function.then_hard_swish()),
+            nn.HardSigmoid: lambda name, op, x: _behind(x[0], x[0].function.then_hard_sigmoid()),
             nn.MaxPool: self._max_pool,
             nn.AvgPool: self._avg_pool,
             nn.Add: self._add,
+            nn.Mul: self._mul,
             nn.Concat: self._concat,
             nn.Flatten: self._flatten,
             nn.Pad: self._pad,
@@ -123,12 +110,13 @@ class _Lowering:
         shape = self.graph.op(source.node).shape
         step, offset = _scalar(op.spec)
         elem = IntType(op.spec.lo, op.spec.hi)
-        value = self.out.add(source.node, integer.Input(_chw(shape), elem, step, offset))
+        code = integer.Input(_chw(shape), elem, float(op.spec.step_in), offset)
+        value = self.out.add(source.node, code)
         return self._codes(value, step, offset, shape)
 
     def _output(self, name: str, op: nn.Output, inputs: list[Carried]) -> None:
         (x,) = inputs
-        step, offset = self._need_codes(name, x)
+        step, offset = x.grid(name)
         self.out.add(name, integer.Output(x.shape, step, offset), [x.value])
 
     # ---- requantizer ----------------------------------------------------------
@@ -137,29 +125,30 @@ class _Lowering:
         (x,) = inputs
         step, offset = _scalar(op.spec)
         domain = self.out.type(x.value).integers
-        plain = x.uniform()
-        if plain is not None and _same_grid(op.spec, plain, domain):
-            return replace(x)
-        chosen = requantize(x.function, domain, op.spec, self.mode)
-        kind = type(chosen.op).__name__
-        self.reports.append(RequantReport(name, kind, chosen.differences, chosen.domain))
-        return self._codes(self.out.add(name, chosen.op, [x.value]), step, offset, x.shape)
+        if _same_codes(op.spec, x.uniform(), domain):
+            return self._codes(x.value, step, offset, x.shape)
+        chosen = requantize(x.function, domain, op.spec, self.mode, x.codes)
+        self.reports.append(RequantReport(name, chosen.kind, chosen.differences, chosen.domain))
+        source = x.value
+        if chosen.pre is not None:
+            source = self.out.add(self.out.fresh(f"{name}_pre"), chosen.pre, [source])
+        return self._codes(self.out.add(name, chosen.op, [source]), step, offset, x.shape)
 
     # ---- sums -----------------------------------------------------------------
 
     def _conv(self, name: str, op: nn.Conv, inputs: list[Carried]) -> Carried:
         (x,) = inputs
-        step, offset = self._need_codes(name, x)
+        step, offset = x.grid(name)
         weight, wstep = integer_weights(name, op)
-        pad_code = self._zero_code(name, x, step, offset) if any(op.padding) else 0
-        conv = integer.Conv(weight, op.stride, op.padding, op.dilation, op.groups, pad_code)
+        border = self._pad_code(name, x, op.pad_value) if any(op.padding) else 0
+        conv = integer.Conv(weight, op.stride, op.padding, op.dilation, op.groups, border)
         value = self.out.add(name, conv, [x.value])
         return self._sum(name, op, value, weight, wstep, step, offset)
 
     def _linear(self, name: str, op: nn.Linear, inputs: list[Carried]) -> Carried:
         """A convolution whose kernel covers the whole (C, H, W) behind a flatten."""
         (x,) = inputs
-        step, offset = self._need_codes(name, x)
+        step, offset = x.grid(name)
         weight, wstep = integer_weights(name, op)
         weight = weight.reshape(len(weight), *self.out.type(x.value).shape)
         value = self.out.add(name, integer.Conv(weight), [x.value])
@@ -183,12 +172,20 @@ class _Lowering:
 
     def _add(self, name: str, op: nn.Add, inputs: list[Carried]) -> Carried:
         (a, b) = inputs
-        (sa, da), (sb, db) = self._need_codes(name, a), self._need_codes(name, b)
+        (sa, da), (sb, db) = a.grid(name), b.grid(name)
         ranges = [self.out.type(v.value).integers for v in inputs]
         a_mul, b_mul, step = common_step(sa, sb, ranges[0], ranges[1], self._next_step(name), name)
         value = self.out.add(name, integer.Add(a_mul, b_mul), [a.value, b.value])
         channels = self.out.type(value).shape[0]
         return Carried(value, ClippedAffine.affine(step, da + db, channels), a.shape)
+
+    def _mul(self, name: str, op: nn.Mul, inputs: list[Carried]) -> Carried:
+        x, gate = inputs
+        zeros = zero_point(name, x, "input"), zero_point(name, gate, "gate")
+        value = self.out.add(name, integer.Multiply(*zeros), [x.value, gate.value])
+        step = x.grid(name)[0] * gate.grid(name)[0]
+        channels = self.out.type(value).shape[0]
+        return Carried(value, ClippedAffine.affine(step, 0.0, channels), x.shape)
 
     def _next_step(self, name: str) -> float | None:
         """Step of the quantizer that follows, None if there are several ways on."""
@@ -202,10 +199,10 @@ class _Lowering:
 
     def _avg_pool(self, name: str, op: nn.AvgPool, inputs: list[Carried]) -> Carried:
         (x,) = inputs
-        step, offset = self._need_codes(name, x)
+        step, offset = x.grid(name)
         source = x.value
         if any(op.padding):
-            code = self._zero_code(name, x, step, offset)
+            code = self._pad_code(name, x, 0.0)
             source = self._border(name, source, op.padding, code)
         value = self.out.add(name, integer.SumPool(op.kernel, op.stride, op.dilation), [source])
         channels = self.out.type(value).shape[0]
@@ -218,16 +215,13 @@ class _Lowering:
     def _batch_norm(self, name: str, op: nn.BatchNorm, inputs: list[Carried]) -> Carried:
         (x,) = inputs
         self._no_flat(name, x)
-        return replace(x, function=x.function.then_affine(op.scale, op.shift))
-
-    def _clip(self, x: Carried, lo: float, hi: float) -> Carried:
-        return replace(x, function=x.function.then_clip(lo, hi))
+        return _behind(x, x.function.then_affine(op.scale, op.shift))
 
     # ---- moves --------------------------------------------------------------------
 
     def _max_pool(self, name: str, op: nn.MaxPool, inputs: list[Carried]) -> Carried:
         (x,) = inputs
-        self._need_codes(name, x)
+        x.grid(name)
         source = x.value
         if any(op.padding):
             source = self._border(name, source, op.padding, self.out.type(source).integers.lo)
@@ -235,7 +229,7 @@ class _Lowering:
         return self._moved(name, x, value)
 
     def _concat(self, name: str, op: nn.Concat, inputs: list[Carried]) -> Carried:
-        steps = [self._need_codes(name, x) for x in inputs]
+        steps = [x.grid(name) for x in inputs]
         for x in inputs:
             self._no_flat(name, x)
         if any(step != steps[0] for step in steps):
@@ -268,13 +262,12 @@ class _Lowering:
 
     def _pad(self, name: str, op: nn.Pad, inputs: list[Carried]) -> Carried:
         (x,) = inputs
-        step, offset = self._need_codes(name, x)
-        code = self._zero_code(name, x, step, offset)
+        code = self._pad_code(name, x, op.value)
         return self._moved(name, x, self.out.add(name, integer.Pad(op.pads, code), [x.value]))
 
     def _slice(self, name: str, op: nn.Slice, inputs: list[Carried]) -> Carried:
         (x,) = inputs
-        self._need_codes(name, x)
+        x.grid(name)
         moved = integer.Slice(op.y0, op.dy, op.ny, op.x0, op.dx, op.nx)
         return self._moved(name, x, self.out.add(name, moved, [x.value]))
 
@@ -282,18 +275,11 @@ class _Lowering:
 
     def _codes(self, value: Value, step: float, offset: float, shape: Shape) -> Carried:
         channels = self.out.type(value).shape[0]
-        return Carried(value, ClippedAffine.affine(step, offset, channels), shape)
+        return Carried(value, ClippedAffine.affine(step, offset, channels), shape, codes=True)
 
     def _moved(self, name: str, x: Carried, value: Value) -> Carried:
-        step, offset = self._need_codes(name, x)
+        step, offset = x.grid(name)
         return self._codes(value, step, offset, self.graph.type(name).shape)
-
-    def _need_codes(self, name: str, x: Carried) -> tuple[float, float]:
-        if (plain := x.uniform()) is None:
-            raise GraphError(
-                "its input is not quantized", where=name, hint="put a quantizer before this layer"
-            )
-        return plain
 
     def _no_flat(self, name: str, x: Carried) -> None:
         shape = self.out.type(x.value).shape
@@ -312,18 +298,12 @@ class _Lowering:
         pads = ((0, 0), (top, bottom), (left, right))
         return self.out.add(self.out.fresh(f"{name}_pad"), integer.Pad(pads, code), [source])
 
-    def _zero_code(self, name: str, x: Carried, step: float, offset: float) -> int:
-        """The code of the value zero, or an error with both ways out (docs/numerics.md §3)."""
-        code = round(-offset / step)
-        elem = self.out.type(x.value).integers
-        if abs(-offset / step - code) > 1e-9 or code not in elem:
-            raise QCompilerError(
-                f"its zero padding has no code: zero would be code {-offset / step:g} of {elem}",
-                where=name,
-                hint="choose a quantizer of the input with a code for zero (more activation bits, "
-                "or a zero point), or train with negative padding so that the border holds code 0",
-            )
-        return code
+    def _pad_code(self, name: str, x: Carried, value: float) -> int:
+        return pad_code(name, x, self.out.type(x.value).integers, value)
+
+
+def _behind(x: Carried, function: ClippedAffine) -> Carried:
+    return replace(x, function=function)
 
 
 def _scalar(spec: nn.QuantSpec) -> tuple[float, float]:
@@ -336,6 +316,7 @@ def _chw(shape: Shape) -> Shape:
     return shape if len(shape) == 3 else (shape[0], 1, 1)
 
 
-def _same_grid(spec: nn.QuantSpec, plain: tuple[float, float], domain: IntType) -> bool:
-    same = plain == (float(spec.step_in), float(spec.offset)) and spec.step_in == spec.step_out
-    return bool(same) and domain.lo >= spec.lo and domain.hi <= spec.hi
+def _same_codes(spec: nn.QuantSpec, grid: tuple[float, float] | None, domain: IntType) -> bool:
+    """Whether the quantizer finds the codes that are there already."""
+    same = grid == (float(spec.step_in), float(spec.offset))
+    return same and domain.lo >= spec.lo and domain.hi <= spec.hi

@@ -22,10 +22,12 @@ class LowerHardware:
     Args:
         direct: Convolutions that become multiplier arrays; the others become bit-serial ones.
         partial_bits: Width of partial sums of products in engines of multipliers; None for none.
+        depthwise: Convolutions that become depthwise arrays.
     """
 
     direct: frozenset[str] = frozenset()
     partial_bits: int | None = None
+    depthwise: frozenset[str] = frozenset()
     name: ClassVar[str] = "lower-hardware"
 
     def run(self, graph: Graph) -> Graph:
@@ -35,6 +37,8 @@ class LowerHardware:
             inputs = [values[v.node] for v in graph.inputs(name)]
             if name in self.direct:
                 values[name] = _direct(graph, out, name, inputs, self.partial_bits)
+            elif name in self.depthwise:
+                values[name] = _conv(graph, out, name, inputs, hw.DepthwiseArray)
             elif isinstance(graph.op(name), integer.WinogradConv):
                 values[name] = _winograd(graph, out, name, inputs, self.partial_bits)
             else:
@@ -51,14 +55,20 @@ def _output(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Value:
     return out.add(name, hw.Sink(), inputs)
 
 
-def _conv(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Value:
+def _conv(
+    graph: Graph,
+    out: Graph,
+    name: str,
+    inputs: list[Value],
+    engine: type[hw.BitSerialArray] = hw.BitSerialArray,
+) -> Value:
     op = graph.op(name)
     if any(op.padding):
         raise GraphError("padding must be explicit before lowering", where=name)
     shape = graph.type(graph.inputs(name)[0]).shape
     planes = encode(op.weight)
     kind = graph.type(name)
-    array = hw.BitSerialArray(
+    array = engine(
         name, op.weight, planes.signs, planes.exps, kind.shape, kind.integers, groups=op.groups
     )
     window = make_window(
@@ -143,6 +153,16 @@ def _scale_shift(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Va
     return out.add(name, hw.Scale(name, op.m, op.r, op.n, op.clamp, op.out), inputs)
 
 
+def _lookup(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Value:
+    op = graph.op(name)
+    return out.add(name, hw.Lookup(name, op.table, op.out), inputs)
+
+
+def _multiply(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Value:
+    op = graph.op(name)
+    return out.add(name, hw.Multiply(name, op.x_zero, op.gate_zero), inputs)
+
+
 def _add(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Value:
     op = graph.op(name)
     return out.add(name, hw.Add(name, op.a_mul, op.b_mul), inputs)
@@ -174,6 +194,8 @@ _RULES: dict[type, Callable[[Graph, Graph, str, list[Value]], Any]] = {
     integer.SumPool: _pool,
     integer.StepTable: _step_table,
     integer.ScaleShift: _scale_shift,
+    integer.Lookup: _lookup,
+    integer.Multiply: _multiply,
     integer.Add: _add,
     integer.Concat: _concat,
     integer.Pad: _pad,

@@ -1,4 +1,4 @@
-"""Merge zero padding of rows and columns into the convolutions behind it."""
+"""Merge padding of rows and columns into the convolutions behind it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from qcompiler.ir.graph import Graph
 
 @dataclass(frozen=True)
 class MergePadding:
-    """``Conv(Pad(x))`` becomes a convolution with (asymmetric) padding of its own."""
+    """``Conv(Pad(x))`` becomes a convolution with (asymmetric) padding of its own.
+
+    A Pad stays where the convolution pads already, with another value.
+    """
 
     name: ClassVar[str] = "merge-padding"
 
@@ -28,10 +31,13 @@ class MergePadding:
         pad = graph.op(source.node)
         if not isinstance(pad, nn.Pad) or pad.pads[0] != (0, 0):
             return False
+        if any(conv.padding) and conv.pad_value != pad.value:
+            return False
         (top, bottom), (left, right) = pad.pads[1:]
         t, l, b, r = conv.padding  # noqa: E741
         graph.reconnect(name, 0, graph.inputs(source.node)[0])
-        graph.replace(name, replace(conv, padding=(t + top, l + left, b + bottom, r + right)))
+        padding = (t + top, l + left, b + bottom, r + right)
+        graph.replace(name, replace(conv, padding=padding, pad_value=pad.value))
         if not graph.users(source.node):
             graph.remove(source.node)
         return True

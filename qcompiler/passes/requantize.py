@@ -1,4 +1,4 @@
-"""From the function behind an accumulator to StepTable or ScaleShift (docs/numerics.md §3)."""
+"""From the function behind an accumulator to a requantizer (docs/numerics.md §3)."""
 
 from __future__ import annotations
 
@@ -8,46 +8,98 @@ from typing import Any
 import numpy as np
 
 from qcompiler.ir import integer
+from qcompiler.ir.integer.ops import LOOKUP_MOST
 from qcompiler.ir.nn import QuantSpec
 from qcompiler.ir.rounding import round_half_even
 from qcompiler.ir.types import IntType
 from qcompiler.passes.clipped_affine import ClippedAffine
+from qcompiler.passes.precode import PRE_BITS, code_differences, lookup_of, pre_quantizer
 
 Array = np.ndarray[Any, Any]
 
 M_BITS = 18  # multiplier width: an ECP5 MULT18X18 or the narrow port of a DSP48
 N_MAX = 40
 STEP_TABLE_BITS = 4  # the widest code that gets a step table by default
+FEW = 2**-6  # share of the accumulator's values whose code a pre-code may change
 
 
 @dataclass(frozen=True, eq=False)
 class Requantized:
-    """The op chosen, and on how many accumulator values, over all channels, its code is off."""
+    """The op chosen, and on how many accumulator values, over all channels, its code is off.
 
-    op: integer.StepTable | integer.ScaleShift
+    Where there is a ``pre``, it comes first, and ``op`` looks up what it makes.
+    """
+
+    op: integer.StepTable | integer.ScaleShift | integer.Lookup
     differences: int = 0
     domain: int = 0
+    pre: integer.ScaleShift | None = None
+
+    @property
+    def kind(self) -> str:
+        return "+".join(type(op).__name__ for op in (self.pre, self.op) if op is not None)
 
 
-def requantize(function: ClippedAffine, domain: IntType, spec: QuantSpec, mode: str) -> Requantized:
+def requantize(
+    function: ClippedAffine, domain: IntType, spec: QuantSpec, mode: str, of_codes: bool = False
+) -> Requantized:
     """Choose the requantizer.
 
     Args:
         function: From accumulator to real value, per channel.
         domain: Range of the accumulator over all channels.
         spec: The quantizer that follows, per tensor.
-        mode: ``exact`` (StepTable always), ``scale`` (ScaleShift wherever it can express the
-            function) or ``auto`` (StepTable up to 4-bit codes, else ScaleShift).
+        mode: ``exact`` (no code differs), ``scale`` (ScaleShift wherever it can express the
+            function) or ``auto`` (exact up to 4-bit codes, else ScaleShift). Behind an h-swish
+            ScaleShift makes a pre-code, and a Lookup the code.
+        of_codes: The accumulator is itself codes: one Lookup serves all channels, where that
+            takes less memory than thresholds of their own.
     """
     out = IntType(spec.lo, spec.hi)
     values = (domain.hi - domain.lo + 1) * len(function.scale)
+    if of_codes and mode != "scale" and (table := _cheap_lookup(function, domain, spec)):
+        return Requantized(table, 0, values)
+    exact = step_table(function, domain, spec)
     if mode == "exact" or (mode == "auto" and out.bits <= STEP_TABLE_BITS):
-        return Requantized(step_table(function, domain, spec), 0, values)
+        return Requantized(exact, 0, values)
+    if function.inner is not None:
+        return _by_pre_code(function, function.inner, domain, spec, exact)
     op = scale_shift(function, spec)
     if op is None:
-        return Requantized(step_table(function, domain, spec), 0, values)
-    exact = step_table(function, domain, spec)
+        return Requantized(exact, 0, values)
     return Requantized(op, _differences(op, exact, domain), values)
+
+
+def _cheap_lookup(
+    function: ClippedAffine, domain: IntType, spec: QuantSpec
+) -> integer.Lookup | None:
+    one, entries = function.one(), domain.hi - domain.lo + 1
+    thresholds = len(function.scale) * (spec.hi - spec.lo)
+    memory = entries * IntType(spec.lo, spec.hi).bits
+    if one is None or entries > LOOKUP_MOST or memory > thresholds * domain.bits:
+        return None
+    return lookup_of(one, np.arange(domain.lo, domain.hi + 1), spec)
+
+
+def _by_pre_code(
+    function: ClippedAffine,
+    inner: ClippedAffine,
+    domain: IntType,
+    spec: QuantSpec,
+    exact: integer.StepTable,
+) -> Requantized:
+    """The narrowest pre-code that changes few codes, else the widest; the step table if none."""
+    values = (domain.hi - domain.lo + 1) * len(function.scale)
+    found = Requantized(exact, 0, values)
+    for bits in range(min(IntType(spec.lo, spec.hi).bits + 1, PRE_BITS), PRE_BITS + 1):
+        grid = pre_quantizer(function, domain, spec, bits)
+        if grid is None or (pre := scale_shift(inner, grid.spec)) is None:
+            return found
+        op = lookup_of(grid.tail, grid.values(), spec)
+        found = Requantized(op, code_differences(pre, op, exact, domain), values, pre)
+        if found.differences <= FEW * values:
+            break
+    return found
 
 
 def step_table(function: ClippedAffine, domain: IntType, spec: QuantSpec) -> integer.StepTable:
@@ -56,7 +108,9 @@ def step_table(function: ClippedAffine, domain: IntType, spec: QuantSpec) -> int
 
 
 def scale_shift(function: ClippedAffine, spec: QuantSpec) -> integer.ScaleShift | None:
-    """ScaleShift, or None where the channels clip at different codes."""
+    """ScaleShift, or None where the channels clip at different codes, or the function bends."""
+    if function.inner is not None:
+        return None
 
     def end(bound: Array, default: int) -> int | None:
         codes = np.clip(round_half_even((bound - spec.offset) / spec.step_in), spec.lo, spec.hi)

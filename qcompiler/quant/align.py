@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from qcompiler.errors import GraphError
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
-from qcompiler.quant.insert import MOVES
+from qcompiler.quant.kinds import MOVES
 
 WIDEN = 1.03  # a step may grow by this factor for a ratio of smaller numbers
 MOST = 64
@@ -51,7 +53,8 @@ class AlignResiduals:
             ]
             if not free:
                 slot = 1
-                spec = graph.op(sides[slot]).spec
+                old = graph.op(sides[slot]).spec
+                spec = nn.QuantSpec.uniform(old.step_out, old.lo, old.hi, old.offset)
                 new = graph.fresh(f"{name}_align")
                 graph.add(new, nn.Quantizer(spec), [graph.inputs(name)[slot]])
                 graph.reconnect(name, slot, new)
@@ -73,10 +76,9 @@ class AlignResiduals:
                 m += 1
             new = anchor * -(-step * m // anchor) / m
         spec = graph.op(node).spec
-        ratio = new / step
-        graph.replace(
-            node, nn.Quantizer(nn.QuantSpec.uniform(new, spec.lo, spec.hi, spec.offset * ratio))
-        )
+        step_in, offset = new * (spec.step_in / spec.step_out), spec.offset * (new / step)
+        wider = nn.QuantSpec(step_in, np.asarray(new), offset, spec.lo, spec.hi)
+        graph.replace(node, nn.Quantizer(wider))
 
 
 def _quantizer(graph: Graph, name: str) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
-from qcompiler.quant.insert import ELEMENTWISE, MOVES
+from qcompiler.quant.kinds import ELEMENTWISE, MOVES
 from qcompiler.reference.nn import KERNELS, Weights, apply_layer
 
 
@@ -18,7 +18,8 @@ class Consumer:
     """One way on from a quantizer: ops that move codes, one sum, the elementwise ops behind it.
 
     ``end`` is the last of them, whose float output is what a quantized one is compared with; the
-    sum is None where the codes go into an addition or out of the network, and are judged as such.
+    sum is None where the codes go into an addition, a product or out of the network, and are
+    judged as such.
     """
 
     moves: tuple[str, ...]

@@ -20,7 +20,9 @@ from torch import Tensor
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.progress import QUIET, Progress
+from qcompiler.quant.borders import needed_values, rescaled
 from qcompiler.quant.consumers import Consumer, consumers, lone_layer, run_consumer, tied
+from qcompiler.quant.ranges import scaled
 from qcompiler.quant.walk import Walk
 from qcompiler.reference.nn import Weights, run_nn
 from qcompiler.reference.quantizer import fake_quantize
@@ -147,6 +149,7 @@ class _Search:
         signs = spec is not None and spec.hi - spec.lo == 1 and bool(np.any(spec.offset))
         # A cosine does not see the scale of -s and +s.
         self.fixed = spec is None or signs or tied(graph, node) or not ways
+        self.needed = needed_values(graph, node)
         self.layers = tuple(w.sum for w in ways if w.sum and _weighted(graph.op(w.sum)))
 
     def alternate(self, count: int, rounds: int) -> None:
@@ -182,7 +185,7 @@ class _Search:
         start = self.graph.op(self.node).spec
         best, spec = self.score(), start
         for trial in trials:
-            candidate = scaled(start, trial)
+            candidate = rescaled(start, trial, self.needed)
             if (score := self.score(candidate)) > best + CLEAR:
                 best, spec = score, candidate
         self.graph.replace(self.node, nn.Quantizer(spec))
@@ -212,12 +215,6 @@ class _Search:
 
 def _weighted(op: Any) -> bool:
     return isinstance(op, nn.Conv | nn.Linear) and op.weight_quant is not None
-
-
-def scaled(spec: nn.QuantSpec, factor: float | Array) -> nn.QuantSpec:
-    """The same codes on steps that are `factor` times as large."""
-    steps = spec.step_in * factor, spec.step_out * factor
-    return nn.QuantSpec(*steps, spec.offset * factor, spec.lo, spec.hi)
 
 
 def cosine(got: Tensor, wanted: Tensor) -> float:

@@ -12,6 +12,7 @@ from qcompiler.errors import QCompilerError
 Array = np.ndarray[Any, Any]
 
 BINS = 2048
+MOST_CUT = 0.5  # share of the values that a threshold may cut off
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Range:
     def clipped(self, top: float) -> Range:
         """What of the range lies in [-top, top]."""
         return Range(max(self.lo, -top), min(self.hi, top))
+
+    def above(self, bottom: float) -> Range:
+        """How far the range goes above ``bottom``; the range itself for 0."""
+        return Range(0.0, max(self.hi - bottom, 0.0)) if bottom else self
 
     @property
     def largest(self) -> float:
@@ -94,16 +99,18 @@ class Histogram:
 
         TensorRT's calibration (Migacz, "8-bit Inference with TensorRT", GTC 2017): of P, the
         counts below the threshold with all that is above added to its last bin, and Q, the same
-        counts without the outliers averaged over `levels` groups, the least KL(P‖Q).
+        counts without the outliers averaged over `levels` groups, the least KL(P‖Q). Of thresholds
+        that cut off most values the divergence says nothing: P and Q are one bin both.
 
         Args:
             levels: Codes for positive values: 128 for 8 signed bits, 2^B for B unsigned ones.
         """
-        least = min(max(levels, 8), BINS)
+        tail = np.append(self.counts[::-1].cumsum()[::-1], 0)
+        kept = int(np.argmax(tail <= MOST_CUT * tail[0]))  # below lie few values, or none
+        least = max(min(max(levels, 8), BINS), kept)
         best, best_at = np.inf, BINS
-        tail = self.counts[::-1].cumsum()[::-1]
         for stop in range(least, BINS + 1):
-            loss = _divergence(self.counts[:stop], int(tail[stop]) if stop < BINS else 0, levels)
+            loss = _divergence(self.counts[:stop], int(tail[stop]), levels)
             if loss < best:
                 best, best_at = loss, stop
         return min((best_at + 0.5) * self.width, self.span.largest)

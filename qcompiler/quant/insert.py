@@ -11,15 +11,13 @@ import numpy as np
 from qcompiler.errors import QCompilerError
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
+from qcompiler.quant.borders import bordered_spec, hard_swish_spec, needed_values
 from qcompiler.quant.config import QuantConfig
 from qcompiler.quant.histogram import Extremes, Histogram, Range
-from qcompiler.quant.ranges import activation_spec, calibrated, weight_spec
+from qcompiler.quant.kinds import ELEMENTWISE, MOVES, SUMS
+from qcompiler.quant.ranges import calibrated, weight_spec
 
 Array = np.ndarray[Any, Any]
-
-ELEMENTWISE = (nn.BatchNorm, nn.Relu, nn.Clip)
-MOVES = (nn.MaxPool, nn.Pad, nn.Slice, nn.Flatten, nn.Concat)
-SUMS = (nn.Conv, nn.Linear, nn.Add, nn.AvgPool)
 
 Observer = Callable[[Graph, Iterable[str]], Iterable[tuple[str, Array]]]
 
@@ -80,7 +78,7 @@ def _width(graph: Graph, end: str, layer: str, config: QuantConfig) -> int:
     if any(isinstance(op, nn.Output) for op in users):
         return config.output_bits
     bits = config.activation_bits(layer)
-    if users and all(isinstance(op, nn.Add) for op in users):
+    if users and all(isinstance(op, nn.Add | nn.Quantizer) for op in users):
         return max(bits, config.residual_bits)
     return bits
 
@@ -105,12 +103,15 @@ class InsertQuantizers:
         self._check_layers(graph, sites)
         groups = _tie_concats(graph, sites)
         bits = {site.node: max(other.bits for other in groups[site.node]) for site in sites}
-        ranges = self._ranges(graph, bits)
+        swish = {n: _all_swish(graph, groups[n]) for n in groups}
+        ranges = self._ranges(graph, bits, swish)
+        needed = {node: needed_values(graph, node) for node in groups}
         for site in sites:
-            span = ranges[site.node]
+            span, values = ranges[site.node], needed[site.node]
             for other in groups[site.node]:
-                span = span.union(ranges[other.node])
-            spec = activation_spec(span, bits[site.node])
+                span, values = span.union(ranges[other.node]), values | needed[other.node]
+            make = hard_swish_spec if swish[site.node] else bordered_spec
+            spec = make(span, bits[site.node], values)
             graph.insert(graph.fresh(f"{site.node}_q"), nn.Quantizer(spec), site.node)
         for layer in [*graph.find(nn.Conv), *graph.find(nn.Linear)]:
             op = graph.op(layer)
@@ -138,19 +139,30 @@ class InsertQuantizers:
                     hint=f"for the width of its codes write '{name}: {{activations: BITS}}'",
                 )
 
-    def _ranges(self, graph: Graph, bits: dict[str, int]) -> dict[str, Range]:
-        """Range of each node to be quantized; looks at the data once for ends, once for counts."""
+    def _ranges(
+        self, graph: Graph, bits: dict[str, int], swish: dict[str, bool]
+    ) -> dict[str, Range]:
+        """Range of each node to be quantized; looks at the data once for ends, once for counts.
+
+        That of an h-swish output is its distance from the least one. Methods that look for a
+        threshold see its positive values alone, as behind a ReLU.
+        """
+        least = {node: nn.HardSwish.least if swish[node] else 0.0 for node in bits}
         ends = {node: Extremes(node) for node in bits}
         for node, values in self.observer(graph, bits):
-            ends[node].add(values)
-        self.dead.extend(node for node, end in ends.items() if end.span == Range(0.0, 0.0))
+            ends[node].add(values - least[node])
+        zero = {node: Range(-low, -low) for node, low in least.items()}
+        self.dead.extend(node for node, end in ends.items() if end.span == zero[node])
         if self.config.method == "max-abs":
             return {node: end.span for node, end in ends.items()}
-        counts = {node: Histogram(end.span) for node, end in ends.items()}
-        for node, values in self.observer(graph, bits):
-            counts[node].add(values)
         method, percentile = self.config.method, self.config.percentile
-        return {n: calibrated(counts[n], bits[n], method, percentile) for n in bits}
+        cut = {n: -low if method != "mse" else 0.0 for n, low in least.items()}
+        counts = {node: Histogram(ends[node].span.above(cut[node])) for node in bits}
+        for node, values in self.observer(graph, bits):
+            seen = values - least[node]
+            counts[node].add(np.maximum(seen - cut[node], 0) if cut[node] else seen)
+        found = {n: calibrated(counts[n], bits[n], method, percentile) for n in bits}
+        return {n: Range(span.lo, span.hi + cut[n]) for n, span in found.items()}
 
 
 def _tie_concats(graph: Graph, sites: list[Site]) -> dict[str, list[Site]]:
@@ -165,6 +177,10 @@ def _tie_concats(graph: Graph, sites: list[Site]) -> dict[str, list[Site]]:
         for member in merged:
             group[member] = merged
     return {node: [by_node[m] for m in sorted(group[node])] for node in by_node}
+
+
+def _all_swish(graph: Graph, group: list[Site]) -> bool:
+    return all(isinstance(graph.op(site.node), nn.HardSwish) for site in group)
 
 
 def _sources(graph: Graph, name: str, sites: dict[str, Site]) -> set[str]:

@@ -50,6 +50,12 @@ def activation_spec(span: Range, bits: int) -> QuantSpec:
     return QuantSpec.uniform(_step(largest, q), -q, q)
 
 
+def scaled(spec: QuantSpec, factor: float | Array) -> QuantSpec:
+    """The same codes on steps that are ``factor`` times as large."""
+    steps = spec.step_in * factor, spec.step_out * factor
+    return QuantSpec(*steps, spec.offset * factor, spec.lo, spec.hi)
+
+
 def weight_spec(weight: Array, bits: int, method: str, percentile: float) -> QuantSpec:
     """Per-output-channel quantizer of weight (O, …): codes [-Q, Q].
 

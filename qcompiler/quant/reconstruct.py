@@ -20,6 +20,7 @@ from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.progress import QUIET, Progress
 from qcompiler.quant.blocks import Block, find_blocks
+from qcompiler.quant.borders import needed_values
 from qcompiler.quant.consumers import tied
 from qcompiler.quant.soft import SoftQuantizer, SoftWeight, sharpness
 from qcompiler.quant.walk import Walk
@@ -87,7 +88,7 @@ class _BlockFit:
         nodes = (block.start, *block.nodes)
         self.weights = {n: SoftWeight(graph.op(n)) for n in nodes if _learns(graph.op(n))}
         self.quantizers = {
-            n: SoftQuantizer(graph.op(n).spec, learns=not tied(graph, n))
+            n: SoftQuantizer(graph.op(n).spec, learns=not _fixed(graph, n))
             for n in nodes
             if isinstance(graph.op(n), nn.Quantizer)
         }
@@ -170,6 +171,11 @@ class _BlockFit:
             inputs = [live[v.node] for v in self.graph.inputs(name)]
             live[name] = KERNELS[type(op)](op, self.fixed, *inputs)
         return float((live[self.block.end] - self.target).square().mean())
+
+
+def _fixed(graph: Graph, quantizer: str) -> bool:
+    """Whether another step would lose a code that a concat or a border needs."""
+    return tied(graph, quantizer) or any(needed_values(graph, quantizer))
 
 
 def _learns(op: Any) -> bool:

@@ -19,7 +19,13 @@ from qcompiler.ir.graph import Graph
 from qcompiler.ir.rounding import round_half_even
 from qcompiler.ir.types import IntType
 from qcompiler.reference.precision import full_precision
-from qcompiler.reference.steps import FLOAT32, FLOAT64, scale_shift_kernel, step_table_kernel
+from qcompiler.reference.steps import (
+    FLOAT32,
+    FLOAT64,
+    lookup_kernel,
+    scale_shift_kernel,
+    step_table_kernel,
+)
 from qcompiler.reference.winograd import winograd_kernel
 
 Array = np.ndarray[Any, Any]
@@ -166,6 +172,10 @@ def _scale_shift(op: integer.ScaleShift, types: list[IntType], name: str) -> tup
     return (lambda v: kernel(v).to(torch.float32)), label
 
 
+def _lookup(op: integer.Lookup, types: list[IntType], name: str) -> tuple[Kernel, str]:
+    return lookup_kernel(op, types[0])
+
+
 def _add(op: integer.Add, types: list[IntType], name: str) -> tuple[Kernel, str]:
     reach = sum(
         max(abs(t.lo), abs(t.hi)) * abs(mul)
@@ -177,6 +187,19 @@ def _add(op: integer.Add, types: list[IntType], name: str) -> tuple[Kernel, str]
         return (a.to(dtype) * op.a_mul).add_(b.to(dtype), alpha=op.b_mul)
 
     return kernel, f"{str(dtype)[6:]} add"
+
+
+def _multiply(op: integer.Multiply, types: list[IntType], name: str) -> tuple[Kernel, str]:
+    x, gate = types
+    reach = max(abs(end - op.x_zero) for end in (x.lo, x.hi)) * max(
+        abs(end - op.gate_zero) for end in (gate.lo, gate.hi)
+    )
+    dtype = _dtype(reach, name)
+
+    def kernel(v: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        return (v.to(dtype) - op.x_zero).mul_(g.to(dtype) - op.gate_zero)
+
+    return kernel, f"{str(dtype)[6:]} product"
 
 
 def _sum_pool(op: integer.SumPool, types: list[IntType], name: str) -> tuple[Kernel, str]:
@@ -237,7 +260,9 @@ _BUILDERS: dict[type, Callable[[Any, list[IntType], str], tuple[Kernel, str]]] =
     integer.WinogradConv: _winograd,
     integer.StepTable: _step_table,
     integer.ScaleShift: _scale_shift,
+    integer.Lookup: _lookup,
     integer.Add: _add,
+    integer.Multiply: _multiply,
     integer.SumPool: _sum_pool,
     integer.MaxPool: _max_pool,
     integer.Concat: _concat,

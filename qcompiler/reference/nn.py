@@ -53,7 +53,7 @@ def apply_layer(op: nn.Conv | nn.Linear, weight: Tensor, bias: Tensor | None, x:
     """The layer with another weight and bias than its own, shaped alike."""
     if isinstance(op, nn.Linear):
         return F.linear(x, weight, bias)
-    x, padding = _symmetric(x, op.padding)
+    x, padding = _symmetric(x, op.padding, op.pad_value)
     return F.conv2d(x, weight, bias, op.stride, padding, op.dilation, op.groups)
 
 
@@ -61,11 +61,14 @@ def _layer(op: nn.Conv | nn.Linear, weights: Weights, x: Tensor) -> Tensor:
     return apply_layer(op, weights.of(op), weights.bias(op), x)
 
 
-def _symmetric(x: Tensor, padding: tuple[int, int, int, int]) -> tuple[Tensor, tuple[int, int]]:
+def _symmetric(
+    x: Tensor, padding: tuple[int, int, int, int], value: float
+) -> tuple[Tensor, tuple[int, int]]:
+    """What torch's convolution pads itself, or the padded tensor and nothing."""
     top, left, bottom, right = padding
-    if (top, left) == (bottom, right):
+    if (top, left) == (bottom, right) and (value == 0 or not any(padding)):
         return x, (top, left)
-    return F.pad(x, (left, right, top, bottom)), (0, 0)
+    return F.pad(x, (left, right, top, bottom), value=value), (0, 0)
 
 
 def _batch_norm(op: nn.BatchNorm, weights: Weights, x: Tensor) -> Tensor:
@@ -95,7 +98,7 @@ def _avg_pool(op: nn.AvgPool, weights: Weights, x: Tensor) -> Tensor:
 
 def _pad(op: nn.Pad, weights: Weights, x: Tensor) -> Tensor:
     (front, back), (top, bottom), (left, right) = op.pads
-    return F.pad(x, (left, right, top, bottom, front, back))
+    return F.pad(x, (left, right, top, bottom, front, back), value=op.value)
 
 
 def _slice(op: nn.Slice, weights: Weights, x: Tensor) -> Tensor:
@@ -111,10 +114,13 @@ KERNELS: dict[type, Callable[..., Tensor]] = {
     nn.BatchNorm: _batch_norm,
     nn.Relu: lambda op, weights, x: F.relu(x),
     nn.Clip: lambda op, weights, x: x.clamp(op.lo, op.hi),
+    nn.HardSwish: lambda op, weights, x: x * (x + 3).clamp(0, 6) / 6,
+    nn.HardSigmoid: lambda op, weights, x: (x + 3).clamp(0, 6) / 6,
     nn.Quantizer: _quantizer,
     nn.MaxPool: _max_pool,
     nn.AvgPool: _avg_pool,
     nn.Add: lambda op, weights, a, b: a + b,
+    nn.Mul: lambda op, weights, x, gate: x * gate,
     nn.Concat: lambda op, weights, *parts: torch.cat(parts, 1),
     nn.Flatten: lambda op, weights, x: x.flatten(1),
     nn.Pad: _pad,

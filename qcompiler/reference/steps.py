@@ -1,4 +1,4 @@
-"""Monotone step functions of integers, run fast where floating point is proven exact."""
+"""Step functions of integers, run fast where floating point is proven exact."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from qcompiler.ir.types import IntType
 Array = np.ndarray[Any, Any]
 FLOAT32, FLOAT64, INT64 = 2**24, 2**53, 2**63
 MOST_CODES = 1024  # beyond, no float32 line is precise enough
+MOST_DIRECT = 2**23  # entries; their places are exact in float32
 UNIT = 2.0**-22  # four float32 roundings: product, sum, and the constants' own
 
 
@@ -46,6 +47,22 @@ class TableKernel:
         return self.table.gather(1, count).reshape(c, n, h, w).permute(1, 0, 2, 3)
 
 
+@dataclass(frozen=True, eq=False)
+class DirectKernel:
+    """The code of every integer of a small domain: ``table[first + x]``.
+
+    first (C,) float32 is where a channel's codes begin, less the least x; table is flat.
+    """
+
+    first: torch.Tensor
+    table: torch.Tensor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        places = x.to(torch.float32).permute(0, 2, 3, 1) + self.first
+        codes = self.table.index_select(0, places.reshape(-1).to(torch.int32))
+        return codes.reshape(places.shape).permute(0, 3, 1, 2).to(torch.float32)
+
+
 def step_table_kernel(op: integer.StepTable, domain: IntType) -> tuple[Any, str]:
     """The fastest kernel proven exact for every x of ``domain``, and its name for reports."""
     fitted = _fit_affine(op, domain)
@@ -54,13 +71,25 @@ def step_table_kernel(op: integer.StepTable, domain: IntType) -> tuple[Any, str]
         return StepKernel(
             _channels(a, torch.float32), _channels(b, torch.float32), lo, hi
         ), "float32 affine"
-    wide = max(abs(domain.lo), abs(domain.hi)) >= FLOAT32
-    dtype = torch.float64 if wide else torch.float32
+    reach, size = max(abs(domain.lo), abs(domain.hi)), domain.hi - domain.lo + 1
+    wide = reach >= FLOAT32
     thresholds = np.clip(op.thresholds, domain.lo, domain.hi + 1)
+    if len(thresholds) * size <= MOST_DIRECT and reach < MOST_DIRECT and op.out.bits < 16:
+        return _direct(thresholds, op.table, domain), "direct table"
+    dtype = torch.float64 if wide else torch.float32
     kernel = TableKernel(
         torch.from_numpy(thresholds).to(dtype), torch.from_numpy(op.table).to(dtype)
     )
     return kernel, f"{'float64' if wide else 'float32'} search"
+
+
+def _direct(thresholds: Array, table: Array, domain: IntType) -> DirectKernel:
+    channels, size = len(thresholds), domain.hi - domain.lo + 1
+    ends = np.array([[domain.lo], [domain.hi + 1]]).repeat(channels, 1)
+    lengths = np.diff(np.concatenate([ends[:1].T, thresholds, ends[1:].T], axis=1), axis=1)
+    codes = torch.from_numpy(np.repeat(table.reshape(-1), lengths.reshape(-1)))
+    first = torch.arange(channels, dtype=torch.float32) * size - domain.lo
+    return DirectKernel(first, codes.to(torch.int16))
 
 
 def scale_shift_kernel(op: integer.ScaleShift, domain: IntType, name: str = "") -> tuple[Any, str]:
@@ -75,6 +104,16 @@ def scale_shift_kernel(op: integer.ScaleShift, domain: IntType, name: str = "") 
             f"its products reach {reach}, beyond what the reference computes exactly", where=name
         )
     return _int64_kernel(op), "int64"
+
+
+def lookup_kernel(op: integer.Lookup, domain: IntType) -> tuple[Any, str]:
+    """One table for all channels; codes keep their place in memory."""
+    table = torch.from_numpy(op.table).to(torch.float32)
+
+    def kernel(x: torch.Tensor) -> torch.Tensor:
+        return table[(x - domain.lo).to(torch.int64)]
+
+    return kernel, "lookup"
 
 
 def _int64_kernel(op: integer.ScaleShift) -> Any:

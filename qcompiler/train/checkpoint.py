@@ -50,6 +50,7 @@ class Checkpoint:
         accuracy: Of the soft network after the last finished epoch, None before the first.
         model: State dict.
         optimizer: State dict.
+        average: State of the weights' running mean; empty where there is none.
     """
 
     asked: dict[str, Any]
@@ -60,6 +61,7 @@ class Checkpoint:
     accuracy: float | None
     model: dict[str, Any]
     optimizer: dict[str, Any]
+    average: dict[str, Any] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
@@ -111,6 +113,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             raise ValueError(f"its format is {found['format']}, this version reads {FORMAT}")
         sums = Sums(**found["sums"])
         position = Position(int(found["epoch"]), int(found["step"]), sums)
+        found.setdefault("average", {})  # runs of earlier versions had none
         names = [f.name for f in fields(Checkpoint) if f.name != "position"]
         return Checkpoint(position=position, **{name: found[name] for name in names})
     except (

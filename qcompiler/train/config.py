@@ -31,6 +31,8 @@ class TrainConfig:
         model: ``package.module:function``, a callable without arguments that gives an nn.Module.
         weights: State dict to start from, .npz or .pt.
         test: npz file like ``data``; None takes the last ``holdout`` share of ``data``.
+        validation: Last share of the training images, kept out to choose between what a method
+            ends with, 0 to 0.5; 0: it does not choose. Test images never do.
         normalize: Mean and deviation of uint8 images, for (x/255 - mean)/std, where they are not
             given: ``measured`` on the training images or ``imagenet``'s.
         mean: One number a channel, of x/255.
@@ -62,6 +64,7 @@ class TrainConfig:
     weights: Path | None = None
     test: Path | None = None
     holdout: float = 0.1
+    validation: float = 0.0
     normalize: str = "measured"
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -92,6 +95,8 @@ class TrainConfig:
         limits |= {"weight_decay": math.inf, "lr": math.inf}
         for what, most in limits.items():
             _share(getattr(self, what), what, most, zero=what not in ("lr", "holdout"))
+        if not 0 <= self.validation <= 0.5:
+            raise _bad("validation", f"{self.validation:g} is no share from 0 to 0.5")
         if self.warmup is not None:
             _share(self.warmup, "warmup", self.epochs)
         for what in ("bits", "activations"):

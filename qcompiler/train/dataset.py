@@ -41,6 +41,7 @@ class TrainData:
         classes: Number of classes.
         named: The file names its classes, so that there are no others.
         digest: Of all images, labels and the split: another one is another run.
+        validation: Images kept out of training to choose with, if any.
     """
 
     train: Part
@@ -48,6 +49,7 @@ class TrainData:
     classes: int
     named: bool
     digest: str
+    validation: Part | None = None
 
 
 def load_data(config: TrainConfig) -> TrainData:
@@ -68,7 +70,10 @@ def load_data(config: TrainConfig) -> TrainData:
                 where=str(config.test),
             )
     else:
-        train, test = _split(whole, config.holdout, where)
+        train, test = _split(whole, config.holdout, where, "test", "test images of their own")
+    validation = None
+    if config.validation:
+        train, validation = _split(train, config.validation, where, "validate", "no --validation")
     if len(train) < config.batch_size:
         raise QCompilerError(
             f"{len(train):,} images to train on are less than one batch of {config.batch_size}",
@@ -82,7 +87,8 @@ def load_data(config: TrainConfig) -> TrainData:
                 f"label {int(part.labels.max())} is out of range; there are {classes} classes",
                 where=str(file),
             )
-    return TrainData(train, test, classes, bool(names), _digest(train, test))
+    parts = [train, test] if validation is None else [train, test, validation]
+    return TrainData(train, test, classes, bool(names), _digest(*parts), validation)
 
 
 def _read(path: Path) -> tuple[Part, int]:
@@ -141,18 +147,18 @@ def _labels(array: Array, count: int, where: str) -> Tensor:
     return labels
 
 
-def _split(whole: Part, share: float, where: str) -> tuple[Part, Part]:
-    """All but the last ``share`` to train on, the rest to test."""
+def _split(whole: Part, share: float, where: str, purpose: str, other: str) -> tuple[Part, Part]:
+    """All but the last ``share`` to train on, the rest for ``purpose``."""
     held = max(round(share * len(whole)), 1)
     cut = len(whole) - held
     train = Part(whole.images[:cut], whole.labels[:cut])
     test = Part(whole.images[cut:], whole.labels[cut:])
     if new := sorted(set(test.labels.tolist()) - set(train.labels.tolist())):
         raise QCompilerError(
-            f"the last {held:,} images, held out to test, are of classes that the others "
+            f"the last {held:,} images, held out to {purpose}, are of classes that the others "
             f"are not: {', '.join(map(str, new[:5]))}",
             where=where,
-            hint="shuffle the file, or give test images of their own with --test",
+            hint=f"shuffle the file, or give {other}",
         )
     return train, test
 

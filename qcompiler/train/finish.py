@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from qcompiler.train.accuracy import hard_accuracy
 from qcompiler.train.config import TrainConfig
 from qcompiler.train.dataset import TrainData
 from qcompiler.train.folder import CALIBRATION, FLOAT_MODEL, FLOAT_WEIGHTS, GRAPH
+from qcompiler.train.loop import Choice
 from qcompiler.train.pixels import Pixels
 from qcompiler.train.plain import Plain
 from qcompiler.train.result import Trained, write_result
@@ -34,12 +36,14 @@ def finish(
     pixels: Pixels,
     soft: float,
     progress: Progress,
+    choice: Choice | None = None,
 ) -> Trained:
     """Make integers of a trained model, measure them and write everything.
 
     Args:
         model: Trained, on the CPU.
         soft: Its accuracy on the test images.
+        choice: What validation images chose.
     """
     model.eval()
     samples = pixels(data.train.images[:SAMPLES])
@@ -54,6 +58,8 @@ def finish(
             write_graph(made.graph, work)
         figures = (soft, hard, made.bits, made.gap, made.layers)
         result = Trained(folder, method.name, config.epochs, images, *figures)
+    if choice is not None:
+        result = replace(result, kept=choice.kept, validation_accuracy=choice.accuracy)
     write_result(result)
     return result
 

@@ -50,10 +50,12 @@ def open_run(config: TrainConfig, restart: bool = False) -> Checkpoint | None:
         return None
     found = read_checkpoint(folder)
     asked = identity(config)
+    usual = identity(TrainConfig(config.data, folder))  # for options newer than the run
+    before = {name: found.asked.get(name, usual[name]) for name in asked}
     differing = [
-        f"{name} {_text(found.asked.get(name))}, now {_text(value)}"
+        f"{name} {_text(before[name])}, now {_text(value)}"
         for name, value in asked.items()
-        if found.asked.get(name) != value
+        if before[name] != value
     ]
     if differing:
         raise QCompilerError(

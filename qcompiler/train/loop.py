@@ -14,15 +14,16 @@ from torch import Tensor, nn
 
 from qcompiler.errors import QCompilerError
 from qcompiler.progress import Progress
-from qcompiler.quant.qat.method import Method
+from qcompiler.quant.qat.method import Averaged, Method, Staged, Taught
 from qcompiler.train.accuracy import laid_out, soft_accuracy
+from qcompiler.train.average import WeightAverage
 from qcompiler.train.batches import NOISE, Batches, derived
 from qcompiler.train.checkpoint import Checkpoint, Position, Sums, write_checkpoint
 from qcompiler.train.config import TrainConfig, every
 from qcompiler.train.dataset import Part
 from qcompiler.train.interrupt import Interrupted, Stop
 from qcompiler.train.log import LayerColumns, Log, Row
-from qcompiler.train.optimizer import make_optimizer, rate, set_rate
+from qcompiler.train.optimizer import begins_stage, make_optimizer, rate, set_rate
 from qcompiler.train.processes import Processes
 
 OnEpoch = Callable[[Row], None]
@@ -39,6 +40,7 @@ class Run:
         model: Prepared by the method, on the processes' device.
         batches: Of the training images.
         test: On the same device.
+        validation: The same, where there is any.
         memory: Layout that the model takes images in.
     """
 
@@ -51,6 +53,15 @@ class Run:
     test: Part
     memory: torch.memory_format
     processes: Processes
+    validation: Part | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which weights were kept, ``trained`` or their ``mean``, and their validation accuracy."""
+
+    kept: str
+    accuracy: float
 
 
 class Trainer:
@@ -65,9 +76,15 @@ class Trainer:
         self, run: Run, found: Checkpoint | None, progress: Progress, on_epoch: OnEpoch | None
     ) -> None:
         self.run, self.progress, self.on_epoch = run, progress, on_epoch
+        self.total = run.config.epochs * run.batches.steps
+        method: object = run.method
+        if isinstance(method, Staged):
+            method.plan(self.total)
         self.optimizer = make_optimizer(run.method, run.model, run.config)
         self.new, self.position = found is None, Position()
         self.accuracy: float | None = None
+        self.average = _average(run, self.total)
+        self.choice: Choice | None = None
         if found is not None:
             self._restore(found)
         folder, first = run.config.checkpoint_dir, run.processes.first
@@ -90,6 +107,9 @@ class Trainer:
             with stop.at_once(self._stopped("measured next")):
                 self._end_epoch()
         assert self.accuracy is not None
+        if self.run.validation is not None:
+            with stop.at_once(self._stopped("chosen next")):
+                self._choose(self.run.validation)
         return self.accuracy
 
     def save(self) -> None:
@@ -109,6 +129,7 @@ class Trainer:
             accuracy=self.accuracy,
             model=run.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
+            average={} if self.average is None else self.average.state(),
         )
         write_checkpoint(checkpoint, run.config.checkpoint_dir)
 
@@ -138,14 +159,18 @@ class Trainer:
         run, here = self.run, self.position
         number = here.epoch * run.batches.steps + here.step
         self._seed()
-        set_rate(self.optimizer, rate(run.config, number, run.batches.steps))
-        run.method.begin_step(run.model, number / (run.config.epochs * run.batches.steps))
+        set_rate(self.optimizer, rate(run.config, number, run.batches.steps, run.method))
+        if begins_stage(run.method, number, self.total):
+            self.optimizer.state.clear()
+        run.method.begin_step(run.model, number / self.total)
         loss, penalty, right = self._backward(*run.batches(here.epoch, here.step))
         figures = torch.stack([loss, penalty, right, torch.full_like(loss, float(stopping))])
         means = run.processes.average(run.model, figures).tolist()
         if not math.isfinite(means[0] + means[1]):
             raise self._diverged(f"the loss is {means[0]:g}, the penalty {means[1]:g}")
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update(run.model, number)
         sums = Sums(
             here.sums.loss + means[0],
             here.sums.penalty + means[1],
@@ -159,14 +184,24 @@ class Trainer:
     def _backward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of this process; its loss, penalty and number of right answers."""
         run = self.run
-        logits = run.model(laid_out(images, run.memory))
+        images = laid_out(images, run.memory)
+        logits = run.model(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=run.config.label_smoothing)
-        penalty = run.method.penalty(run.model)
+        penalty = self._added(images, logits)
         self.optimizer.zero_grad(set_to_none=True)
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
         right = (logits.detach().argmax(1) == labels).sum().float()
         added = torch.zeros_like(loss) if penalty is None else penalty.detach().float().reshape(())
         return loss.detach().float(), added, right
+
+    def _added(self, images: Tensor, logits: Tensor) -> Tensor | None:
+        """What the method adds to the loss."""
+        method: object = self.run.method
+        terms = [self.run.method.penalty(self.run.model)]
+        if isinstance(method, Taught):
+            terms.append(method.distillation(images, logits))
+        found = [term for term in terms if term is not None]
+        return torch.stack(found).sum() if found else None
 
     def _end_epoch(self) -> None:
         """Let the method act, measure, log, save; a stop in between repeats all of it."""
@@ -175,12 +210,11 @@ class Trainer:
         epochs, steps = run.config.epochs, run.batches.steps
         self._seed()
         run.method.end_epoch(run.model, (here.epoch + 1) / epochs)
-        place = (run.test, run.batches.pixels, run.memory, run.processes)
-        self.accuracy = soft_accuracy(run.model, *place, self.progress)
+        self.accuracy = self._measured(run.test)
         sums = here.sums
         row = Row(
             epoch=here.epoch + 1,
-            lr=rate(run.config, (here.epoch + 1) * steps - 1, steps),
+            lr=rate(run.config, (here.epoch + 1) * steps - 1, steps, run.method),
             train_loss=sums.loss / steps,
             train_accuracy=sums.right / sums.images,
             test_accuracy=self.accuracy,
@@ -196,6 +230,25 @@ class Trainer:
         self.save()
         if self.log is not None and self.on_epoch is not None:
             self.on_epoch(row)
+
+    def _choose(self, validation: Part) -> None:
+        """Keep the trained weights or their mean, whichever is better on images kept out."""
+        own = self._measured(validation)
+        self.choice = Choice("trained", own)
+        if self.average is None:
+            return
+        self.average.exchange(self.run.model)
+        mean = self._measured(validation)
+        if mean > own:
+            self.choice = Choice("mean", mean)
+            self.accuracy = self._measured(self.run.test)
+        else:
+            self.average.exchange(self.run.model)
+
+    def _measured(self, part: Part) -> float:
+        run = self.run
+        place = (part, run.batches.pixels, run.memory, run.processes)
+        return soft_accuracy(run.model, *place, self.progress)
 
     def _seed(self) -> None:
         """What draws from torch's global state, such as dropout, draws the same after a stop."""
@@ -218,6 +271,8 @@ class Trainer:
         try:
             self.run.model.load_state_dict(found.model)
             self.optimizer.load_state_dict(found.optimizer)
+            if self.average is not None:
+                self.average.restore(found.average)
         except (RuntimeError, ValueError, KeyError) as error:
             text = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
             raise QCompilerError(
@@ -245,3 +300,11 @@ class Trainer:
             hint=f"take a lower --lr than {run.config.lr:g}, or more --warmup, and --restart; "
             f"the last good checkpoint stays in {run.config.checkpoint_dir}",
         )
+
+
+def _average(run: Run, total: int) -> WeightAverage | None:
+    """The running mean of the weights, where the method wants one and images can judge it."""
+    method: object = run.method
+    if run.validation is None or not isinstance(method, Averaged) or not method.averaging(0.0)[0]:
+        return None
+    return WeightAverage(method, run.model, total)

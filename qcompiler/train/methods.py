@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from qcompiler.errors import QCompilerError
+from qcompiler.models.weights import load_weights
 from qcompiler.quant.qat.method import Method
 from qcompiler.train.config import UNQUANTIZED, TrainConfig
+from qcompiler.train.network import make_model
 from qcompiler.train.options import settings
 from qcompiler.train.plain import Plain
 
@@ -61,11 +64,28 @@ def _bsq(config: TrainConfig) -> Method:
     return BSQ(settings(BSQConfig, config.method, config.options, **fields))
 
 
+def _profit(config: TrainConfig) -> Method:
+    from qcompiler.quant.profit import PROFIT, ProfitConfig
+
+    _takes_no(config, "budget", why="all its layers have the same --bits")
+    _takes_no(config, "warmup", why="each of its stages begins with a fifth of warm-up")
+    if config.bits in UNQUANTIZED:
+        raise QCompilerError("profit needs a weight width", hint="give --bits, such as --bits 4")
+    fields = {"bits": config.bits, "activations": config.activations}
+    asked = settings(ProfitConfig, config.method, config.options, **fields)
+    if asked.teacher is None or asked.teacher_weights is None:
+        return PROFIT(asked)
+    teacher = make_model(asked.teacher, config.seed)
+    load_weights(teacher, Path(asked.teacher_weights))
+    return PROFIT(asked, teacher)
+
+
 METHODS: dict[str, Callable[[TrainConfig], Method]] = {
     "float": _float,
     "csq": _csq,
     "lsq": _lsq,
     "bsq": _bsq,
+    "profit": _profit,
 }
 
 

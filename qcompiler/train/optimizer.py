@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from qcompiler.errors import QCompilerError
-from qcompiler.quant.qat.method import Method
+from qcompiler.quant.qat.method import Method, Staged
 from qcompiler.train.config import TrainConfig
 
 
@@ -25,13 +25,16 @@ def make_optimizer(method: Method, model: nn.Module, config: TrainConfig) -> tor
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
 
 
-def rate(config: TrainConfig, step: int, steps: int) -> float:
-    """Learning rate of a step.
+def rate(config: TrainConfig, step: int, steps: int, method: Method | None = None) -> float:
+    """Learning rate of a step: the method's own, or a warm-up and a cosine.
 
     Args:
         step: From 0, of the whole training.
         steps: Of an epoch.
     """
+    staged: object = method
+    if isinstance(staged, Staged):
+        return config.lr * staged.rate(step / (config.epochs * steps))
     warmup = min(1.0, config.epochs / 2) if config.warmup is None else config.warmup
     warm, total = round(warmup * steps), config.epochs * steps
     if step < warm:
@@ -42,3 +45,14 @@ def rate(config: TrainConfig, step: int, steps: int) -> float:
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = lr * group["lr_scale"]
+
+
+def begins_stage(method: object, step: int, steps: int) -> bool:
+    """Whether momentum starts anew.
+
+    Args:
+        step: From 0, of ``steps``, both of the whole training.
+    """
+    if not isinstance(method, Staged) or step == 0:
+        return False
+    return method.phase(step / steps) != method.phase((step - 1) / steps)

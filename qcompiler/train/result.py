@@ -25,6 +25,8 @@ class Trained:
         bits: Average live planes of a weight; None after float training.
         gap: Largest difference of a trained and a hard weight, in steps; None likewise.
         layers: One entry per convolution or linear layer; empty likewise.
+        kept: ``trained`` weights or their ``mean``, where validation images chose.
+        validation_accuracy: Of what was kept; None without such images.
     """
 
     folder: Path
@@ -36,6 +38,8 @@ class Trained:
     bits: float | None = None
     gap: float | None = None
     layers: tuple[LayerScheme, ...] = ()
+    kept: str = "trained"
+    validation_accuracy: float | None = None
 
     @property
     def network(self) -> Path:

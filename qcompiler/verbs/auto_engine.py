@@ -10,7 +10,15 @@ from qcompiler.estimate.devices import Device
 from qcompiler.estimate.engines import engine_price
 from qcompiler.ir.graph import Graph
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.engines import AUTO, BITSERIAL, KINDS, Engines, can, engine_of_layers
+from qcompiler.passes.engines import (
+    AUTO,
+    BITSERIAL,
+    KINDS,
+    Engines,
+    can,
+    engine_of_layers,
+    usual,
+)
 from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
 from qcompiler.passes.folding import Folding, Worth, cheapest
 from qcompiler.passes.pipeline import TO_HARDWARE
@@ -58,7 +66,7 @@ def decide_engines(
     """
     layers = engine_of_layers(graph, wanted, aim.partial_bits)
     undecided = [name for name, engine in layers.items() if engine == AUTO]
-    start = layers | dict.fromkeys(undecided, BITSERIAL)
+    start = layers | {name: usual(graph, name) for name in undecided}
     if not undecided:
         return Engines(layers, aim.partial_bits)
 

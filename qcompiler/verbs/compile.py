@@ -22,6 +22,7 @@ from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.store import read_graph, write_graph
 from qcompiler.passes.base import run_passes
+from qcompiler.passes.choose_search import ChooseSearch
 from qcompiler.passes.engines import check_engines
 from qcompiler.passes.fold import FoldingSpace, bottleneck
 from qcompiler.passes.integerize import Integerize, RequantReport
@@ -30,12 +31,12 @@ from qcompiler.passes.winograd import UseWinograd
 from qcompiler.progress import QUIET, Progress
 from qcompiler.resources import RTL
 from qcompiler.verbs.auto_engine import Aim, decide_engines, lower
-from qcompiler.verbs.goal import solve
+from qcompiler.verbs.goal import connecting, room_for, solve
 
 MARKER = "manifest.json"
 FOLD = "fold"
 _MIDDLE = (UseWinograd.name, *(p.name for p in TO_HARDWARE))
-PASSES = (Integerize.name, *_MIDDLE, FOLD, *(p.name for p in CONNECT))
+PASSES = (Integerize.name, *_MIDDLE, FOLD, ChooseSearch.name, *(p.name for p in CONNECT))
 """The names that ``after`` is called with, in order."""
 Dump = Callable[[str, Graph], None]
 
@@ -54,6 +55,7 @@ class Target:
         engines: Engine by layer (qcompiler/passes/engines.py); ``default`` is for the others.
         partial_bits: Width of the partial sums of products in engines of multipliers, such as 16;
             None adds up in full width.
+        oversize: Build also what the device's block RAM does not hold, to simulate it.
     """
 
     device: str = "ecp5-85k"
@@ -64,6 +66,7 @@ class Target:
     top: str = "qc_top"
     engines: Mapping[str, str] = field(default_factory=dict)
     partial_bits: int | None = None
+    oversize: bool = False
 
     def __post_init__(self) -> None:
         check_engines(self.engines)
@@ -131,9 +134,9 @@ def compile(
         after: Called with the name and result of every pass.
 
     Raises:
-        QCompilerError: Also if the frame rate cannot be reached, or nothing has room in the budget
-            and the device's block RAMs: the message says how far it got and what bounds it.
-            Nothing is written then.
+        QCompilerError: Also if the frame rate cannot be reached, nothing has room in the budget, or
+            the device's block RAM does not hold the weights and buffers: the message says how far
+            it got and what bounds it. Nothing is written then.
     """
     target = target or Target()
     chip = device(target.device)
@@ -158,9 +161,12 @@ def compile(
     solution = solve(space, chip, clock, fps=target.fps, lut=target.lut)
     if after is not None:
         after(FOLD, solution.graph)
-    hardware = run_passes(solution.graph, CONNECT, after=after)
+    last = connecting(chip, room_for(chip, target.fps, target.lut))
+    hardware = run_passes(solution.graph, last, after=after)
     report = estimate_graph(hardware, chip)
     progress.advance()
+    if not target.oversize:
+        solution.check_block_ram(report)
     advice = solution.advice(report)
     result = Compiled(integer, hardware, report, integerize.reports, solution.limit, clock, advice)
     if out is not None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qcompiler.errors import QCompilerError
+from qcompiler.estimate.capacity import capacity_error, missing_blocks
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import Device
-from qcompiler.estimate.report import Report, total_cost
+from qcompiler.estimate.model import module_cost
+from qcompiler.estimate.report import Report, estimate, total_cost
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
-from qcompiler.passes.base import run_passes
+from qcompiler.passes.base import Pass, run_passes
+from qcompiler.passes.choose_search import ChooseSearch
 from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
 from qcompiler.passes.folding import Worth
 from qcompiler.passes.pipeline import CONNECT
 
+Types = Sequence[hw.StreamType]
+
+OVERSIZE = "build it for simulation alone with --fps and --oversize"
 DEFAULT_SHARE = 0.5  # of the device's LUT, where neither a rate nor a budget is asked for
 DEARER, CHEAPER = (4.0, 16.0), (0.0,)
 """Times that a block RAM is worth its usual LUTs, where block RAM or LUTs alone are short."""
@@ -38,13 +45,21 @@ class Solution:
         """What to do where the device has too little; empty where it has enough."""
         if report.fits:
             return ""
-        ways = ["quantize to fewer bits", "name a larger --target"]
+        return "to make it fit: " + ", or ".join([*self._ways(report), "name a larger --target"])
+
+    def check_block_ram(self, report: Report) -> None:
+        """Raise QCompilerError where the device has too little block RAM."""
+        if missing_blocks(report):
+            raise capacity_error(report, [*self._ways(report), OVERSIZE])
+
+    def _ways(self, report: Report) -> list[str]:
+        ways = ["quantize to fewer bits"]
         if report.total.dsp > report.device.dsps:
             ways.insert(0, "compile with --requant exact, whose requantizers take no multipliers")
         if self.fitting_fps is not None:
             rate = int(self.fitting_fps) or f"{0.99 * self.fitting_fps:.3g}"
             ways.insert(0, f"ask for --fps {rate}, the most that LUT and BRAM allow")
-        return "to make it fit: " + ", or ".join(ways)
+        return ways
 
 
 def room_for(chip: Device, fps: float | None, lut: int | None) -> int:
@@ -55,6 +70,21 @@ def room_for(chip: Device, fps: float | None, lut: int | None) -> int:
 def worth(chip: Device, luts: float) -> Worth:
     """A block RAM and a multiplier are worth the LUTs that there are for each."""
     return Worth(luts / max(chip.brams, 1), luts / max(chip.dsps, 1))
+
+
+def connecting(chip: Device, luts: float) -> list[Pass]:
+    """The passes from a folded graph to what is built.
+
+    Args:
+        luts: LUTs that may be used; they decide what a block RAM is worth.
+    """
+    prices = worth(chip, luts)
+
+    def price(op: hw.Threshold, inputs: Types, outputs: Types) -> float:
+        cost = module_cost(op, inputs, outputs, chip.family)
+        return prices.price(cost.lut, cost.bram, cost.dsp)
+
+    return [ChooseSearch(price), *CONNECT]  # first: FIFOs are as deep as the searches ask for
 
 
 @dataclass(frozen=True)
@@ -95,7 +125,10 @@ class Room:
 
     def cost(self, graph: Graph) -> Cost:
         """What a folded graph takes with its forks and FIFOs."""
-        return total_cost(run_passes(graph, CONNECT), self.chip.family)
+        return total_cost(self.connected(graph), self.chip.family)
+
+    def connected(self, graph: Graph) -> Graph:
+        return run_passes(graph, connecting(self.chip, self.luts))
 
     def _try(self, factor: float, cycles: int) -> tuple[Graph, frozenset[str]]:
         """The cheapest folding, and what is short for it.
@@ -180,10 +213,11 @@ def _no_room(room: Room) -> QCompilerError:
             f"the smallest folding takes about {least.lut:.0f} LUT, the budget is {room.luts:.0f}",
             hint="raise --lut or name a larger --target",
         )
-    saving = room.cost(room.weighted(1.0).balanced(ANY))
+    saving = estimate(room.connected(room.weighted(1.0).balanced(ANY)), room.chip)
+    if missing_blocks(saving):
+        return capacity_error(saving, ["quantize to fewer bits", OVERSIZE])
     return QCompilerError(
-        f"the smallest folding takes about {saving.bram} BRAM and {saving.lut:.0f} LUT, "
-        f"{room.chip.name} has {room.chip.brams} BRAM and the budget is {room.luts:.0f} LUT",
-        hint="quantize to fewer bits, or name a larger --target; with --fps it is built all the "
-        "same",
+        f"the smallest folding takes about {saving.total.bram} BRAM and {saving.total.lut:.0f} "
+        f"LUT, {room.chip.name} has {room.chip.brams} BRAM and the budget is {room.luts:.0f} LUT",
+        hint="raise --lut, quantize to fewer bits, or name a larger --target",
     )

@@ -83,7 +83,7 @@ def train(
                 if processes.first:
                     model = run.model.cpu()
                     look = run.batches.pixels
-                    finish(run.config, method, model, data, look, soft, progress)
+                    finish(run.config, method, model, data, look, soft, progress, trainer.choice)
                 processes.wait()
     finished = read_result(folder)
     if finished is None:
@@ -120,7 +120,10 @@ def _prepare(
     batches = Batches(train, look, size, config.seed, augment, *share)
     test = data.test.to(processes.device)
     asked = identity(config)
-    return Run(resolved, asked, data.digest, method, model, batches, test, memory, processes)
+    kept_out = None if data.validation is None else data.validation.to(processes.device)
+    return Run(
+        resolved, asked, data.digest, method, model, batches, test, memory, processes, kept_out
+    )
 
 
 @contextmanager

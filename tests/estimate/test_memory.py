@@ -31,6 +31,33 @@ RAMS = {
 }  # fmt: skip
 
 
+# Narrow ones, banks of which share rows: 12x1152 are three of 12 bits by 512.
+NARROW_ROMS = {
+    "ecp5": {(12, 1152): 1, (12, 1536): 1, (12, 2048): 2, (6, 3000): 1, (3, 5000): 1, (10, 1100): 1,
+             (18, 1100): 2, (13, 1500): 2, (5, 4000): 2, (20, 2500): 3, (12, 2560): 2, (7, 5000): 2,
+             (25, 1500): 3, (40, 2600): 7, (13, 3000): 3, (20, 600): 2},
+    "xc7": {(12, 1152): 1, (20, 2500): 3, (13, 3000): 3, (40, 2600): 7},
+    "ice40": {(5, 768): 1, (3, 1200): 1, (3, 1500): 2, (7, 520): 2, (9, 600): 2, (7, 1100): 3},
+}  # fmt: skip
+NARROW_RAMS = {
+    "ecp5": {(12, 1152): 2, (6, 3000): 2, (3, 5000): 2, (20, 2500): 4, (12, 2560): 3, (7, 5000): 3,
+             (25, 1500): 3, (30, 2048): 4, (40, 2600): 8, (13, 3000): 3},
+    "ice40": {(5, 768): 1, (5, 700): 1, (7, 520): 2, (3, 1500): 2, (9, 600): 2},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", NARROW_ROMS)
+def test_banks_of_a_narrow_rom_share_rows(family: str) -> None:
+    for (width, depth), count in NARROW_ROMS[family].items():
+        assert blocks(width, depth, family)[0] == count, (width, depth)
+
+
+@pytest.mark.parametrize("family", NARROW_RAMS)
+def test_banks_of_a_narrow_ram_share_rows_by_what_is_written(family: str) -> None:
+    for (width, depth), count in NARROW_RAMS[family].items():
+        assert ram_cost(width, depth, family).bram == count, (width, depth)
+
+
 @pytest.mark.parametrize("family", ROMS)
 def test_block_rams_of_roms(family: str) -> None:
     for (width, depth), count in ROMS[family].items():

@@ -24,12 +24,16 @@ class Calls(nn.Module):
         self.bias = nn.Parameter(torch.ones(4, 8, 8))
 
     def forward(self, x: Tensor) -> object:
-        takes_module = getattr(self.function, "__name__", "") == "with_module"
+        takes_module = getattr(self.function, "__name__", "") in ("with_module", "with_factor")
         return self.function(x, self) if takes_module else self.function(x)
 
 
 def with_module(x: Tensor, module: Calls) -> Tensor:
     return x + module.bias
+
+
+def with_factor(x: Tensor, module: Calls) -> Tensor:
+    return x * module.bias
 
 
 def refusal(module: nn.Module, *shape: int, eval: bool = True) -> QCompilerError:
@@ -41,7 +45,9 @@ def refusal(module: nn.Module, *shape: int, eval: bool = True) -> QCompilerError
 REFUSED: dict[str, tuple[Callable[..., object], str]] = {
     "softmax": (lambda x: F.softmax(x, 1), "aten.softmax.int is not supported"),
     "sigmoid": (torch.sigmoid, "aten.sigmoid.default is not supported"),
-    "mul": (lambda x: x * 2, "aten.mul.Tensor is not supported"),
+    "times a number": (lambda x: x * 2, "multiplies by the number 2"),
+    "times a parameter": (with_factor, "multiplies by the constant 'bias'"),
+    "times a tensor": (lambda x: x * x.relu(), "multiplies tensors of shapes (4, 8, 8) and (4, 8"),
     "split": (lambda x: x.split(2, 1)[0], "aten.split.Tensor is not supported"),
     "permute": (lambda x: x.permute(0, 1, 3, 2), "aten.permute.default is not supported"),
     "slice of channels": (lambda x: x[:, 1:], "slices channels or features (1 to 4 of 4)"),
@@ -62,7 +68,12 @@ REFUSED: dict[str, tuple[Callable[..., object], str]] = {
     ),
     "adaptive": (lambda x: F.adaptive_avg_pool2d(x, 3), "pools 8x8 to 3x3"),
     "negative pad": (lambda x: F.pad(x, (-1, 0)), "negative amounts [-1, 0]"),
-    "pad with a value": (lambda x: F.pad(x, (1, 0), value=2.0), "pads with 2.0"),
+    "pad with infinity": (lambda x: F.pad(x, (1, 0), value=float("inf")), "pads with inf"),
+    "h-swish whose parts are read as well": (
+        lambda x: (y := F.relu6(x + 3)) * x / 6 + y,
+        "adds the number 3",
+    ),
+    "half of a swish": (lambda x: x * F.relu6(x + 2) / 6, "adds the number 2"),
     "reflect": (lambda x: F.pad(x, (1, 1, 1, 1), "reflect"), "mode='reflect'"),
     "mean of channels": (lambda x: x.mean(1, keepdim=True), "averages over axes [1]"),
     "mean of rows": (lambda x: x.mean(2), "averages over axes [2]"),
@@ -106,13 +117,13 @@ def test_an_unsupported_operator_is_placed_and_alternatives_listed() -> None:
 
 
 def test_all_unsupported_operators_are_reported_at_once() -> None:
-    error = refusal(Calls(lambda x: torch.tanh(torch.sigmoid(x)) + F.pad(x, (0, 0), value=1.0)))
+    error = refusal(Calls(lambda x: torch.tanh(torch.sigmoid(x)) + F.log_softmax(x, 1)))
     lines = str(error).splitlines()
     assert lines[0] == "3 calls in this model cannot be compiled:"
     assert [line.split(": ", 1)[1].split(" ")[0] for line in lines[1:4]] == [
         "aten.sigmoid.default",
         "aten.tanh.default",
-        "aten.pad.default",
+        "aten.log_softmax.int",
     ]
     assert str(error).count("supported operators: ") == 1
 

@@ -16,6 +16,7 @@ from qcompiler.frontend.names import KEYWORDS, safe_name
 from qcompiler.frontend.torch_export import import_module, import_program, load_pt2
 from qcompiler.ir import nn as ops
 from qcompiler.ir.graph import Graph
+from qcompiler.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from qcompiler.reference.nn import run_nn
 
 
@@ -81,6 +82,10 @@ LAYERS: dict[str, tuple[nn.Module, str]] = {
     "relu6": (nn.ReLU6(), "Clip"),
     "hardtanh": (nn.Hardtanh(0.0, 2.5), "Clip"),
     "hardtanh in place": (nn.Hardtanh(0.5, 2.5, inplace=True), "Clip"),
+    "h-swish": (nn.Hardswish(), "HardSwish"),
+    "h-swish in place": (nn.Hardswish(inplace=True), "HardSwish"),
+    "h-sigmoid": (nn.Hardsigmoid(), "HardSigmoid"),
+    "h-sigmoid in place": (nn.Hardsigmoid(inplace=True), "HardSigmoid"),
     "max pool": (nn.MaxPool2d(2), "MaxPool"),
     "max pool stride padding": (nn.MaxPool2d(3, (2, 1), 1), "MaxPool"),
     "max pool dilation": (nn.MaxPool2d((2, 3), 1, dilation=2), "MaxPool"),
@@ -92,6 +97,7 @@ LAYERS: dict[str, tuple[nn.Module, str]] = {
     "adaptive avg pool": (nn.AdaptiveAvgPool2d(1), "AvgPool"),
     "adaptive avg pool, divides": (nn.AdaptiveAvgPool2d((4, 2)), "AvgPool"),
     "zero pad": (nn.ZeroPad2d((1, 2, 3, 4)), "Pad"),
+    "constant pad": (nn.ConstantPad2d((1, 2, 3, 4), -0.375), "Pad"),
     "flatten": (nn.Flatten(), "Flatten"),
 }
 
@@ -132,6 +138,18 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
         ["AvgPool", "Flatten"],
     ),
     "pad channels": (lambda x: F.pad(x, (0, 0, 0, 0, 1, 2)), ["Pad"]),
+    "pad with a value": (lambda x: F.pad(x, (1, 0, 2, 0), value=1.5), ["Pad"]),
+    "channels times a gate": (lambda x: x * x.mean((2, 3), keepdim=True), ["AvgPool", "Mul"]),
+    "a gate times channels": (lambda x: F.adaptive_avg_pool2d(x, 1) * x, ["AvgPool", "Mul"]),
+    "times a gate in place": (
+        lambda x: x.relu().mul_(x.mean((2, 3), True)),
+        ["AvgPool", "Relu", "Mul"],
+    ),
+    "h-swish in its parts": (lambda x: x * F.relu6(x + 3) / 6, ["HardSwish"]),
+    "h-swish in other parts": (lambda x: (x + 3).clamp(0, 6) * x / 6, ["HardSwish"]),
+    "h-swish, tanh": (lambda x: x * F.hardtanh(x + 3, 0.0, 6.0) / 6, ["HardSwish"]),
+    "h-sigmoid in its parts": (lambda x: F.relu6(x + 3) / 6, ["HardSigmoid"]),
+    "h-sigmoid in place": (lambda x: (x + 3).clamp_min_(0).clamp_max_(6) / 6, ["HardSigmoid"]),
     "pad one axis": (lambda x: F.pad(x, (1, 0)), ["Pad"]),
     "pad nothing": (lambda x: F.pad(x, (0, 0)).relu(), ["Relu"]),
     "slice": (lambda x: x[:, :, ::2, ::2], ["Slice"]),
@@ -251,6 +269,22 @@ def test_decomposed_linear_pools_and_padding() -> None:
     layers = [nn.MaxPool2d(2, 2, 1), nn.ZeroPad2d(1), nn.ReLU6(), nn.AvgPool2d(2), nn.Flatten()]
     graph = check(nn.Sequential(*layers, nn.Linear(48, 3, bias=False)), decompose=True)
     assert kinds(graph) == ["MaxPool", "Pad", "Clip", "AvgPool", "Flatten", "Linear"]
+
+
+@pytest.mark.parametrize("layer", [nn.Hardswish(), nn.Hardsigmoid()])
+def test_decomposed_hard_activations(layer: nn.Module) -> None:
+    graph = check(nn.Sequential(nn.ReLU(), layer, nn.ReLU()), decompose=True)
+    assert kinds(graph) == ["Relu", type(layer).__name__.replace("rds", "rdS"), "Relu"]
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("make", [mobilenet_v3_small, mobilenet_v3_large])
+def test_mobilenets_with_squeeze_and_excite(make: Callable[..., nn.Module], negative: bool) -> None:
+    model = make(10, 0.1, "cifar-fast", negative_padding=negative)
+    graph = check(model, 3, 32, 32, decompose=negative)
+    pads = {graph.op(n).value for n in graph.find(ops.Pad)}
+    assert pads == ({-0.375} if negative else set())
+    assert len(graph.find(ops.Mul)) == len(graph.find(ops.HardSigmoid)) >= 8
 
 
 @pytest.mark.parametrize("decompose", [False, True])

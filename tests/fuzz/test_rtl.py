@@ -12,7 +12,7 @@ from qcompiler.estimate.engines import engine_price
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.integer import Conv
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.engines import BITSERIAL, DIRECT, WINOGRAD, Engines, can
+from qcompiler.passes.engines import BITSERIAL, DEPTHWISE, DIRECT, WINOGRAD, Engines, can
 from qcompiler.passes.fold import FoldingSpace
 from qcompiler.passes.folding import Worth, front
 from qcompiler.passes.integerize import Integerize
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.sim
 
 def random_build(seed: int, folder: Path) -> RandomNetwork:
     """Compile network ``seed`` with a cycle target of its own for every module."""
-    network = RandomNetwork(seed)
+    network = RandomNetwork(seed, depthwise=0.4)
     rng = np.random.default_rng([seed, 1])
     x = network.samples(12)
     passes = [*PREPARE, InsertQuantizers(network.config(), observer(x)), AlignResiduals()]
@@ -53,10 +53,11 @@ def random_build(seed: int, folder: Path) -> RandomNetwork:
 
 
 def random_engines(graph: Graph, rng: np.random.Generator) -> Engines:
-    """Half of the layers bit-serial, the others by whatever engine of multipliers can."""
+    """Half of the layers bit-serial, the others by whatever other engine can."""
     layers = {}
     for name in graph.find(Conv):
         kinds = [k for k in (DIRECT, *WINOGRAD) if can(graph, name, k)]
+        kinds += [DEPTHWISE] * 3 if can(graph, name, DEPTHWISE) else []
         layers[name] = str(rng.choice([*kinds, *[BITSERIAL] * len(kinds)]))
     return Engines(layers)
 

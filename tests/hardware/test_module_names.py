@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torch import Tensor, nn
 
-from qcompiler.hardware.instances import module_name
+from qcompiler.hardware.instance import module_name
 from qcompiler.verbs.compile import Target, compile
 from qcompiler.verbs.quantize import quantize
 from qcompiler.verbs.verify import verify

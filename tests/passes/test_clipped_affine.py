@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qcompiler.ir.nn import QuantSpec
 from qcompiler.ir.types import IntType
@@ -102,9 +106,79 @@ def test_composition_is_evaluation_in_order(seed: int) -> None:
     assert not np.isnan(function.low).any() and not np.isnan(function.high).any()
 
 
+def hard(rng: np.random.Generator, channels: int) -> ClippedAffine:
+    """One or two h-swishes between random functions; h-sigmoids now and then."""
+    function = random_function(rng, channels)
+    for _ in range(int(rng.integers(1, 3))):
+        function = function.then_hard_swish()
+        if rng.random() < 0.6:
+            function = function.then_affine(rng.normal(0, 2, channels), rng.normal(0, 1, channels))
+        if rng.random() < 0.4:
+            function = function.then_clip(-0.25, float(rng.choice([1.0, np.inf])))
+        if rng.random() < 0.2:
+            function = function.then_hard_sigmoid()
+    return function
+
+
+def by_torch(x: Array) -> Array:
+    return np.asarray(F.hardswish(torch.from_numpy(x)).numpy())
+
+
+def test_hard_activations_are_those_of_torch() -> None:
+    x = np.linspace(-6, 6, 241)[None]
+    plain = ClippedAffine.affine(1.0, 0.0, 1)
+    np.testing.assert_allclose(plain.then_hard_swish().values(x), by_torch(x), atol=1e-15)
+    found = plain.then_hard_swish().then_affine(2.0, -1.0).then_hard_swish().values(x)
+    np.testing.assert_allclose(found, by_torch(2 * by_torch(x) - 1), atol=1e-15)
+    sigmoid = F.hardsigmoid(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(plain.then_hard_sigmoid().values(x), sigmoid, atol=1e-15)
+
+
+@given(seed=st.integers(0, 10**6), lo=st.integers(-500, 300), size=st.integers(0, 600))
+def test_turning_thresholds_equal_the_definition_everywhere(seed: int, lo: int, size: int) -> None:
+    rng, domain = np.random.default_rng(seed), IntType(lo, lo + size)
+    function, spec = hard(rng, 5), random_spec(rng)
+    thresholds, table = function.thresholds(domain, spec)
+    x = np.arange(domain.lo, domain.hi + 1)
+    expected = function.codes(np.broadcast_to(x, (5, len(x))), spec)
+    np.testing.assert_array_equal(by_table(thresholds, table, x), expected)
+    assert (np.diff(thresholds, axis=1) >= 0).all()
+    changes = (np.diff(expected, axis=1) != 0).sum(axis=1)
+    assert thresholds.shape == (5, max(1, changes.max())), "no more than there are changes"
+    assert table.shape == (5, thresholds.shape[1] + 1)
+    assert ((thresholds <= domain.hi).sum(axis=1) == changes).all()
+
+
+def test_an_h_swish_by_hand() -> None:
+    """In steps of 1/8, x/2: falls from 0 to -3 at x = -3 and rises again."""
+    function = ClippedAffine.affine(0.5, 0.0, 1).then_hard_swish()
+    thresholds, table = function.thresholds(IntType(-8, 3), QuantSpec.uniform(0.125, -7, 7))
+    np.testing.assert_array_equal(thresholds, [[-5, -4, -1, 0, 1, 2, 3]])
+    np.testing.assert_array_equal(table, [[0, -2, -3, -2, 0, 2, 5, 7]])
+
+
+def test_large_turning_domains_are_not_scanned() -> None:
+    function = ClippedAffine.affine(2.0**-36, 0.0, 1).then_hard_swish()
+    thresholds, table = function.thresholds(IntType(-(2**40), 2**40), QuantSpec.uniform(1.0, -4, 4))
+    np.testing.assert_array_equal(table, [[0, 1, 2, 3, 4]])
+    x = thresholds[0] * 2.0**-36  # u(u + 3)/6 is 1/2 there, and so on
+    codes = [0.5, 1.5, 2.5, 3.5]
+    np.testing.assert_allclose(by_torch(x), codes, atol=1e-6)
+
+
+def test_one_function_for_all_channels() -> None:
+    function = ClippedAffine.affine(2.0, 1.0, 3).then_hard_swish().then_clip(0.0, 1.0)
+    one = function.one()
+    assert one is not None and one.inner is not None and len(one.scale) == len(one.inner.scale) == 1
+    shift = np.array([0.0, 0.0, 1.0])
+    assert function.then_affine(1.0, shift).one() is None
+    assert ClippedAffine.affine(2.0, shift, 3).then_hard_swish().one() is None
+
+
 def test_plain() -> None:
     function = ClippedAffine.affine(2.0, 0.0, 3)
     assert function.plain()
     assert function.then_affine(np.array([1.0, -2.0, 3.0]), np.zeros(3)).plain()
     assert not function.then_clip(0.0, np.inf).plain()
+    assert not function.then_hard_swish().plain() and not function.then_hard_sigmoid().plain()
     assert not function.then_affine(np.array([1.0, 0.0, 3.0]), np.zeros(3)).plain()

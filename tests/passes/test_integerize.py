@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from qcompiler.ir import integer, nn
 from qcompiler.ir.graph import Graph
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.integerize import Integerize
+from qcompiler.reference.differences import code_differences, total
 from qcompiler.reference.integer import IntegerReference
 from tests.graphs import nn_graph, text
 
@@ -42,6 +44,86 @@ def test_text() -> None:
         "%op4: 3x2x3 [0..15] = MaxPool(%op3) kernel=(2,2) stride=(2,2)\n"
         "%y: 3x2x3 [0..15] = Output(%op4) shape=(3,2,3) step=0.5"
     )
+
+
+def test_negative_padding_takes_the_code_of_its_value() -> None:
+    padded = conv(padding=(1, 1, 1, 1), pad_value=-0.375)
+    assert integerized(q(0.2, 0, 15, -0.375), padded, q()).op("op1").pad_code == 0
+    assert integerized(q(0.125, -7, 7), padded, q()).op("op1").pad_code == -3
+    pads = ((0, 0), (1, 0), (0, 0))
+    assert integerized(q(0.125, -7, 7), nn.Pad(pads, 0.5), q()).op("op1").code == 4
+    with pytest.raises(QCompilerError, match=r"op1: its padding with -0.375 has no code: -0.375 w"):
+        integerized(q(), padded, q())
+
+
+def exact_differences(graph: Graph, x: Any, mode: str = "exact") -> int:
+    step = Integerize(mode)
+    integers = run_passes(graph, [step])
+    return total(code_differences(graph, integers, step.carriers, x)).differing
+
+
+def duq(step_in: float, step_out: float, lo: int, hi: int, offset: float = 0.0) -> nn.Quantizer:
+    steps = np.array(step_in), np.array(step_out), np.array(offset)
+    return nn.Quantizer(nn.QuantSpec(*steps, lo, hi))
+
+
+def test_quantizers_with_two_steps_and_an_offset() -> None:
+    """Codes by the one step, values by the other: at the input, behind sums and behind codes."""
+    random = conv((16, 2, 3, 3), padding=(1, 1, 1, 1), pad_value=-0.375)
+    random = replace(random, weight=rng.normal(0, 3, (16, 2, 3, 3)))
+    ops = (
+        duq(0.13, 0.1, -31, 31),
+        nn.HardSwish(),
+        duq(0.2, 0.17, 0, 15, -0.375),
+        random,
+        nn.HardSwish(),
+        q(0.9, -127, 127),
+        duq(7.0, 6.0, -7, 7),
+    )
+    graph, x = nn_graph(*ops), rng.normal(0, 3, (20, 2, 5, 6)).astype(np.float32)
+    lowered = run_passes(graph, [Integerize("auto")])
+    assert lowered.op("x").step == 0.13 and lowered.op("y").step == 6.0
+    assert lowered.op("op3").pad_code == 0
+    assert isinstance(lowered.op("op6"), integer.Lookup), "a function of codes"
+    assert exact_differences(graph, x) == 0
+    graph.replace("op2", duq(0.2, 0.17, 0, 15, -0.374))
+    with pytest.raises(QCompilerError, match=r"op3: its padding with -0.375 has no code"):
+        integerized(*(graph.op(f"op{k}") for k in range(7)))
+
+
+def test_codes_that_are_read_with_another_step_stay() -> None:
+    graph = integerized(q(0.1, -7, 7), duq(0.1, 0.3, -7, 7))
+    assert list(graph) == ["x", "y"] and graph.op("y").step == 0.3
+
+
+def excited(gate: nn.Quantizer, features: nn.Quantizer) -> Graph:
+    """features(conv(x)) times gate(h-sigmoid of the mean of x), then 6-bit codes."""
+    graph = nn_graph(q(0.1, -127, 127), conv((2, 2, 1, 1)), nn.HardSwish(), features)
+    graph.add("mean", nn.AvgPool((5, 6), (5, 6)), ["op0"])
+    graph.add("sigmoid", nn.HardSigmoid(), ["mean"])
+    graph.add("gate", gate, ["sigmoid"])
+    graph.add("product", nn.Mul(), ["op3", "gate"])
+    graph.add("product_q", q(0.07, -31, 31), ["product"])
+    graph.reconnect("y", 0, "product_q")
+    return graph
+
+
+@pytest.mark.parametrize("mode", ["exact", "auto"])
+def test_products(mode: str) -> None:
+    x = rng.normal(0, 5, (20, 2, 5, 6)).astype(np.float32)
+    for features, zeros in ((q(0.1, -7, 7), (0, 0)), (q(0.125, 0, 15, -0.375), (3, 0))):
+        graph = excited(q(1 / 15, 0, 15), features)
+        op = run_passes(graph, [Integerize(mode)]).op("product")
+        assert (op.x_zero, op.gate_zero) == zeros
+        assert mode == "auto" or exact_differences(graph, x) == 0
+
+
+def test_products_without_an_integer_zero() -> None:
+    with pytest.raises(QCompilerError, match="product: its input has no integer zero") as caught:
+        run_passes(excited(q(1 / 15, 0, 15), q(0.1, 0, 15, -0.375)), [Integerize()])
+    assert "without offset" in str(caught.value.hint)
+    with pytest.raises(QCompilerError, match=r"product: its gate has no .* would be code 0.5"):
+        run_passes(excited(q(0.1, 0, 15, -0.05), q()), [Integerize()])
 
 
 def test_zero_padding_takes_the_code_of_zero() -> None:

@@ -1,4 +1,4 @@
-"""Zero padding before a convolution becomes the convolution's own."""
+"""Padding before a convolution becomes the convolution's own."""
 
 from __future__ import annotations
 
@@ -49,6 +49,24 @@ def test_a_pad_with_another_reader_stays_for_that_reader() -> None:
     after = run_passes(before, [MergePadding()])
     assert after.users("op0") == [("pool", 0)]
     np.testing.assert_allclose(values(after), values(before), atol=1e-12)
+
+
+def test_a_border_of_another_value() -> None:
+    minus = nn.Pad(PAD.pads, -0.375)
+    before = nn_graph(nn.Pad(((0, 0), (0, 1), (1, 0)), -0.375), minus, nn.Conv(WEIGHT))
+    after = run_passes(before, [MergePadding()])
+    assert not after.find(nn.Pad) and after.op("op2").pad_value == -0.375
+    np.testing.assert_allclose(values(after), values(before), atol=1e-12)
+
+
+def test_borders_of_two_values_stay_apart() -> None:
+    """The inner one of two, and the one before a convolution that pads with zeros."""
+    minus = nn.Pad(PAD.pads, -0.375)
+    for ops in ((PAD, minus, nn.Conv(WEIGHT)), (minus, nn.Conv(WEIGHT, padding=(1, 1, 1, 1)))):
+        before = nn_graph(*ops)
+        after = run_passes(before, [MergePadding()])
+        assert after.find(nn.Pad) == ["op0"]
+        np.testing.assert_allclose(values(after), values(before), atol=1e-12)
 
 
 def test_left_alone_where_channels_are_padded_or_no_convolution_follows() -> None:

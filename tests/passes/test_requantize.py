@@ -134,6 +134,35 @@ def test_step_tables_where_channels_clip_apart_or_scales_are_too_large() -> None
     assert isinstance(requantize(huge, domain, spec, "scale").op, integer.StepTable)
 
 
+@pytest.mark.parametrize("mode", ["auto", "exact"])
+@pytest.mark.parametrize("channels", [1, 16])
+def test_codes_are_looked_up_where_that_takes_less_memory(mode: str, channels: int) -> None:
+    """256 entries of 4 bits for all channels, or 15 thresholds of 8 bits for each of them."""
+    function = ClippedAffine.affine(0.02, 0.01, channels).then_hard_swish()
+    domain, spec = IntType(-128, 127), QuantSpec.uniform(0.11, -7, 7)
+    chosen = requantize(function, domain, spec, mode, of_codes=True)
+    x = np.arange(-128, 128)
+    if channels == 1:
+        assert isinstance(chosen.op, integer.StepTable)
+    else:
+        assert isinstance(chosen.op, integer.Lookup)
+        expected = function.codes(np.broadcast_to(x, (channels, 256)), spec)
+        np.testing.assert_array_equal(np.tile(chosen.op.table, (channels, 1)), expected)
+    assert chosen.differences == 0
+    assert not isinstance(requantize(function, domain, spec, mode).op, integer.Lookup)
+
+
+def test_no_lookup_of_more_codes_than_it_holds_or_of_channels_that_differ() -> None:
+    spec = QuantSpec.uniform(0.1, 0, 15)
+    same = ClippedAffine.affine(0.01, 0.0, 5000)
+    for hi, kind in ((4095, integer.Lookup), (4096, integer.StepTable)):
+        chosen = requantize(same, IntType(0, hi), spec, "auto", of_codes=True)
+        assert isinstance(chosen.op, kind)
+    apart = ClippedAffine.affine(np.linspace(0.01, 0.02, 5000), 0.0, 5000)
+    chosen = requantize(apart, IntType(0, 255), spec, "auto", of_codes=True)
+    assert isinstance(chosen.op, integer.StepTable)
+
+
 def test_all_scales_zero() -> None:
     chosen = requantize(
         ClippedAffine.affine(0.0, 1.26, 1), IntType(-9, 9), QuantSpec.uniform(0.1, 0, 255), "scale"

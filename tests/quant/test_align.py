@@ -97,6 +97,30 @@ def test_offsets_widen_with_their_step() -> None:
     assert float(spec.offset / spec.step_in) == pytest.approx(-0.5)
 
 
+def test_two_steps_widen_together() -> None:
+    graph = two_branches(0.1, 0.77)
+    steps = np.array(0.12), np.array(0.1), np.array(0.0)
+    graph.replace("q1", nn.Quantizer(nn.QuantSpec(*steps, -7, 7)))
+    spec = run_passes(graph, [AlignResiduals()]).op("q1").spec
+    assert float(spec.step_in / spec.step_out) == pytest.approx(1.2)
+    assert exact(float(spec.step_out), 0.77)
+
+
+def test_trained_quantizers_stay_and_their_values_are_rounded_anew() -> None:
+    """Behind a trained one with two steps the new quantizer sees values, on the step they have."""
+    graph, (a, b) = two_branches(0.3, 0.5), (np.array(0.4), np.array(0.7))
+    zero = np.array(0.0)
+    trained = {"q1": nn.QuantSpec(a, np.array(0.3), zero, -7, 7)}
+    trained["q2"] = nn.QuantSpec(b, np.array(0.47), zero, -7, 7)
+    for name, spec in trained.items():
+        graph.replace(name, nn.Quantizer(spec))
+    after = run_passes(graph, [AlignResiduals(frozenset(trained))])
+    assert all(after.op(name).spec is spec for name, spec in trained.items())
+    spec = after.op("sum_align").spec
+    assert spec.step_in == spec.step_out and exact(0.3, float(spec.step_out))
+    assert 0.47 <= float(spec.step_out) <= 0.47 * WIDEN
+
+
 def test_unquantized_inputs_are_refused() -> None:
     graph = two_branches(0.1, 0.2)
     graph.reconnect("sum", 0, "q1_relu")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from qcompiler.errors import QCompilerError
+from qcompiler.errors import GraphError, QCompilerError
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.types import IntType
@@ -223,6 +223,43 @@ def test_pad_slice_and_concat() -> None:
     np.testing.assert_array_equal(got, np.concatenate([expected, other, expected], axis=1))
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lookup(seed: int) -> None:
+    rng = np.random.default_rng([seed, 11])
+    elem, out = random_type(rng), random_type(rng)
+    table = rng.integers(out.lo, out.hi + 1, elem.hi - elem.lo + 1)
+    x = random_codes(rng, elem, 3, 4, 5, 6)
+    np.testing.assert_array_equal(run(integer.Lookup(table, out), x, elem), table[x - elem.lo])
+
+
+def test_lookup_of_the_largest_domain() -> None:
+    elem = IntType(-2048, 2047)
+    table = np.random.default_rng(0).permutation(4096)
+    x = np.arange(-2048, 2048).reshape(2, 2, 32, 32)
+    got = run(integer.Lookup(table, IntType(0, 4095)), x, elem)
+    np.testing.assert_array_equal(got.ravel(), table)
+    with pytest.raises(GraphError, match="for 4097 codes"):
+        run(integer.Lookup(np.arange(4097), IntType(0, 4096)), x, IntType(-2048, 2048))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_multiply(seed: int, bits: int) -> None:
+    """The gate is a sum pool of the input; both lose their zero first."""
+    rng = np.random.default_rng([seed, 12])
+    elem = random_type(rng, bits)
+    x = random_codes(rng, elem, 3, 4, 2, 3)
+    graph = integer_graph(integer.SumPool((2, 3), (2, 3)), shape=x.shape[1:], elem=elem)
+    zeros = int(rng.integers(elem.lo, elem.hi + 1)), int(rng.integers(-50, 50))
+    graph.add("product", integer.Multiply(*zeros), ["x", "op0"])
+    graph.reconnect("y", 0, "product")
+    graph.check()
+    trace = IntegerReference(graph).trace(x)
+    sums = x.sum(axis=(2, 3), keepdims=True)
+    np.testing.assert_array_equal(trace["product"], (x - zeros[0]) * (sums - zeros[1]))
+    assert graph.type("product").integers.holds(trace["product"])
+
+
 # ---- the plan -----------------------------------------------------------------------
 
 
@@ -241,11 +278,13 @@ def test_plan_labels() -> None:
     assert plan(integer.Conv(np.ones((1, 1, 1, 1), np.int64), (2, 2)), bit) == "float32 conv"
     assert plan(integer.MaxPool((1, 1), (1, 1)), bit) == "float32 max"
     assert plan(integer.SumPool((2, 2), (1, 1)), bit) == "float32 sum"
+    assert plan(integer.Lookup(np.array([1, 0]), bit), bit) == "lookup"
     assert plan(integer.Slice(0, 1, 1, 0, 1, 1), bit) == "move"
     rising = integer.StepTable(np.array([[1, 2]]), np.array([[0, 1, 2]]), IntType(0, 2))
     falling = integer.StepTable(np.array([[1, 2]]), np.array([[2, 1, 0]]), IntType(0, 2))
     assert plan(rising, IntType(0, 9)) == "float32 affine"
-    assert plan(falling, IntType(0, 9)) == "float32 search"
+    assert plan(falling, IntType(0, 9)) == "direct table"
+    assert plan(falling, IntType(0, 2**23)) == "float32 search"
     assert plan(falling, IntType(0, 2**24)) == "float64 search"
 
 

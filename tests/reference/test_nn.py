@@ -133,6 +133,32 @@ def test_padding_may_differ_on_all_sides() -> None:
     torch.testing.assert_close(got, expected)
 
 
+@pytest.mark.parametrize("padding", [(1, 1, 1, 1), (0, 2, 1, 0)])
+def test_a_border_of_another_value(padding: tuple[int, int, int, int]) -> None:
+    weight = np.random.default_rng(2).normal(size=(3, 2, 3, 3))
+    x, (top, left, bottom, right) = batch(), padding
+    padded = F.pad(x, (left, right, top, bottom), value=-0.375)
+    expected = F.conv2d(padded, torch.from_numpy(weight))
+    got = run(graph_of(nn.Conv(weight, padding=padding, pad_value=-0.375)), x)
+    torch.testing.assert_close(got, expected)
+    pads = ((0, 0), (top, bottom), (left, right))
+    np.testing.assert_array_equal(run(graph_of(nn.Pad(pads, -0.375)), x), padded)
+
+
+def test_hard_activations_and_gates() -> None:
+    x = torch.linspace(-5, 5, 60, dtype=torch.float64).reshape(1, 2, 6, 5)
+    torch.testing.assert_close(run(graph_of(nn.HardSwish()), x), F.hardswish(x))
+    torch.testing.assert_close(run(graph_of(nn.HardSigmoid()), x), F.hardsigmoid(x))
+    turn = torch.full((1, 1, 1, 1), nn.HardSwish.turn, dtype=torch.float64)
+    assert run(graph_of(nn.HardSwish(), shape=(1, 1, 1)), turn).item() == nn.HardSwish.least
+    graph = graph_of(nn.AvgPool((6, 5), (6, 5)))
+    graph.add("gated", nn.Mul(), ["x", "op0"])
+    graph.reconnect("y", 0, "gated")
+    torch.testing.assert_close(run(graph, x), x * x.mean((2, 3), keepdim=True))
+    with pytest.raises(GraphError, match="cannot multiply channels of"):
+        graph.add("wrong", nn.Mul(), ["op0", "x"])
+
+
 def test_max_pool_padding_never_wins() -> None:
     x = -batch().abs() - 1
     y = run(graph_of(nn.MaxPool((2, 2), (2, 2), (2, 1, 1, 2))), x)

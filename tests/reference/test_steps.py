@@ -13,7 +13,8 @@ from qcompiler.ir.nn import QuantSpec
 from qcompiler.ir.types import IntType
 from qcompiler.passes.clipped_affine import ClippedAffine
 from qcompiler.passes.requantize import step_table
-from qcompiler.reference.steps import StepKernel, TableKernel, step_table_kernel
+from qcompiler.reference import steps
+from qcompiler.reference.steps import DirectKernel, StepKernel, TableKernel, step_table_kernel
 
 Array = np.ndarray[Any, Any]
 
@@ -62,15 +63,15 @@ def test_tables_that_are_nearly_or_not_at_all_affine(block: int) -> None:
     """Thresholds moved by one, and thresholds from nowhere: exact, by whichever kernel."""
     for seed in range(20):
         rng = np.random.default_rng([9, block, seed])
-        steps, domain = int(rng.integers(1, 16)), IntType(-200, 300)
+        count, domain = int(rng.integers(1, 16)), IntType(-200, 300)
         if seed % 2:
-            regular = np.arange(steps) * int(rng.integers(1, 30)) + int(rng.integers(-150, 50))
-            thresholds = np.sort(regular + rng.integers(-1, 2, (3, steps)), axis=1)
+            regular = np.arange(count) * int(rng.integers(1, 30)) + int(rng.integers(-150, 50))
+            thresholds = np.sort(regular + rng.integers(-1, 2, (3, count)), axis=1)
         else:
-            thresholds = np.sort(rng.integers(-250, 350, (3, steps)), axis=1)
+            thresholds = np.sort(rng.integers(-250, 350, (3, count)), axis=1)
         lo = int(rng.integers(-8, 8))
-        table = np.broadcast_to(lo + np.arange(steps + 1), (3, steps + 1)).copy()
-        op = integer.StepTable(thresholds, table, IntType(lo, lo + steps))
+        table = np.broadcast_to(lo + np.arange(count + 1), (3, count + 1)).copy()
+        op = integer.StepTable(thresholds, table, IntType(lo, lo + count))
         got, want = over_the_domain(op, domain)
         np.testing.assert_array_equal(got, want)
 
@@ -93,11 +94,31 @@ def test_a_large_domain_of_steep_and_flat_steps() -> None:
         ([[0, 100, 101]], [[0, 1, 2, 3]]),  # no line
     ],
 )
-def test_the_table_is_searched_where_there_is_no_line(thresholds: Any, table: Any) -> None:
+@pytest.mark.parametrize("most", [0, steps.MOST_DIRECT])
+def test_other_kernels_where_there_is_no_line(
+    thresholds: Any, table: Any, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "MOST_DIRECT", most)
     op = integer.StepTable(np.array(thresholds), np.array(table), IntType(0, 9))
     kernel, label = step_table_kernel(op, IntType(-300, 300))
-    assert isinstance(kernel, TableKernel) and label == "float32 search"
+    assert isinstance(kernel, DirectKernel if most else TableKernel)
+    assert label == ("direct table" if most else "float32 search")
     got, want = over_the_domain(op, IntType(-300, 300))
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("most", [0, steps.MOST_DIRECT])
+@pytest.mark.parametrize("seed", range(10))
+def test_tables_in_no_order(seed: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an h-swish makes them; thresholds may repeat, and lie outside the domain."""
+    monkeypatch.setattr(steps, "MOST_DIRECT", most)
+    rng = np.random.default_rng([seed, 3])
+    lo = int(rng.integers(-(2**23) + 1, 2**23 - 1000))
+    domain = IntType(lo, lo + int(rng.integers(1, 999)))
+    thresholds = np.sort(rng.integers(lo - 20, domain.hi + 20, (5, 12)), axis=1)
+    thresholds[:, 5] = thresholds[:, 4]
+    op = integer.StepTable(thresholds, rng.integers(-8, 8, (5, 13)), IntType(-8, 7))
+    got, want = over_the_domain(op, domain)
     np.testing.assert_array_equal(got, want)
 
 

@@ -1,4 +1,4 @@
-"""The threshold unit in simulation, against counting by comparison with every threshold."""
+"""The threshold units in simulation, against counting by comparison with every threshold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from qcompiler.flows.bench import Beats, Bench
 from qcompiler.hardware.threshold import ThresholdUnit
+from qcompiler.hardware.threshold_serial import SerialThresholdUnit
 from qcompiler.resources import RTL
 from tests.rtl.benches import check_resets, check_stalls
 
@@ -72,10 +73,10 @@ CASES = {
 }
 
 
-def verify(case: Case, folder: Path, seed: int) -> None:
+def verify(case: Case, kind: type[ThresholdUnit | SerialThresholdUnit], folder: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     thresholds, table = case.steps(rng)
-    unit = ThresholdUnit.build(
+    unit = kind.build(
         "steps",
         thresholds=thresholds,
         table=table,
@@ -105,15 +106,30 @@ def verify(case: Case, folder: Path, seed: int) -> None:
     check_stalls(bench, given, wanted, seed=seed)
     check_resets(bench, given, wanted, (beats // 3 + 9, beats // 2 + 8), sink_stall=0.4)
     full = bench.check(given, wanted, repeat=5)
-    assert full.streams["s_axis"].blocked == 0
-    assert full.frame_starts["m_axis"][0] - full.frame_starts["s_axis"][0] == unit.latency
-    assert full.cycles <= 5 * beats + unit.latency + 100
+    starts, ends = full.frame_starts, full.frame_ends
+    assert starts["m_axis"][0] - starts["s_axis"][0] == unit.latency
+    for stream in ("s_axis", "m_axis"):
+        assert ends[stream][-1] - starts[stream][0] == (5 * beats - 1) * unit.interval
 
 
 @pytest.mark.sim
 @pytest.mark.parametrize("name", CASES)
 def test_exact_at_every_stall(name: str, tmp_path: Path) -> None:
-    verify(CASES[name], tmp_path, seed=5)
+    verify(CASES[name], ThresholdUnit, tmp_path, seed=5)
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.count])
+def test_serial_is_exact_at_every_stall(name: str, tmp_path: Path) -> None:
+    verify(CASES[name], SerialThresholdUnit, tmp_path, seed=5)
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_serial_of_every_width(bits: int, tmp_path: Path) -> None:
+    """All thresholds in use, tables that rise and fall, two words of two lanes."""
+    case = Case(4, (1 << bits) - 1, 2, -(1 << 11), (1 << 11) - 1, 12, bits, "own")
+    verify(case, SerialThresholdUnit, tmp_path, seed=bits)
 
 
 def random_case(rng: np.random.Generator) -> Case:
@@ -132,4 +148,5 @@ def random_case(rng: np.random.Generator) -> Case:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(30))
 def test_random_parameters(seed: int, tmp_path: Path) -> None:
-    verify(random_case(np.random.default_rng(2000 + seed)), tmp_path, seed)
+    case = random_case(np.random.default_rng(2000 + seed))
+    verify(case, SerialThresholdUnit if case.count and seed % 2 else ThresholdUnit, tmp_path, seed)

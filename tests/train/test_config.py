@@ -126,6 +126,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "csq": {"budget": 3.0, "options": {"planes": "7"}},
     "lsq": {"bits": 4, "activations": 4},
     "bsq": {"options": {"strength": "0.1"}},
+    "profit": {"bits": 4, "activations": 4, "options": {"w_bits": "8,4", "freeze": "no"}},
 }
 
 
@@ -146,6 +147,15 @@ def test_every_method_of_the_table(name: str) -> None:
         ({"method": "lsq"}, "lsq needs a weight width"),
         ({"method": "lsq", "bits": 3, "budget": 3.0}, "lsq takes no --budget"),
         ({"method": "bsq", "budget": 3.0}, "bsq takes no --budget"),
+        ({"method": "profit"}, "profit needs a weight width"),
+        ({"method": "profit", "bits": 4, "budget": 3.0}, "profit takes no --budget"),
+        ({"method": "profit", "bits": 4, "warmup": 1.0}, "profit takes no --warmup"),
+        ({"method": "profit", "bits": 4, "options": {"freezing": "1"}}, "no setting 'freezing'"),
+        (
+            {"method": "profit", "bits": 4, "options": {"teacher": "a:b"}},
+            "teacher: teacher and teacher_weights go together",
+        ),
+        ({"method": "float", "validation": 0.6}, "validation: 0.6 is no share from 0 to 0.5"),
     ],
 )
 def test_methods_that_are_refused(given: dict[str, Any], words: str) -> None:

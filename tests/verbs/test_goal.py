@@ -17,8 +17,8 @@ from qcompiler.ir import integer
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.fold import FoldingSpace, bottleneck
-from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
-from qcompiler.verbs.goal import Room, Solution, solve
+from qcompiler.passes.pipeline import TO_HARDWARE
+from qcompiler.verbs.goal import Room, Solution, connecting, solve
 from tests.conftest import Files
 from tests.graphs import integer_graph
 
@@ -51,7 +51,7 @@ def rate(space: FoldingSpace, chip: Device, fps: float = RATE) -> Solution:
 
 
 def advice(solution: Solution, chip: Device) -> str:
-    return solution.advice(estimate(run_passes(solution.graph, CONNECT), chip))
+    return solution.advice(estimate(run_passes(solution.graph, connecting(chip, chip.luts)), chip))
 
 
 def test_block_ram_is_not_free(space: FoldingSpace) -> None:
@@ -127,7 +127,7 @@ def test_a_budget_leaves_the_device_enough_block_ram(space: FoldingSpace) -> Non
 
 
 def test_a_budget_without_room_says_which(space: FoldingSpace) -> None:
-    with pytest.raises(QCompilerError, match=r"takes about \d+ BRAM .* test has 5 BRAM"):
+    with pytest.raises(QCompilerError, match=r"test has 5: \d+ are missing"):
         solve(space, chip(brams=5), CLOCK, fps=None, lut=30_000)
     with pytest.raises(QCompilerError, match=r"takes about \d+ LUT, the budget is 100"):
         solve(space, chip(brams=5), CLOCK, fps=None, lut=100)

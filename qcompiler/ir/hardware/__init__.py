@@ -5,7 +5,7 @@ input it needs for its first k output pixels: enough to fold, to insert width ad
 FIFOs without simulating.
 
 ``streams`` has what flows and the base of all ops, ``movement`` the ops that only move beats,
-``compute``, ``multiply`` and ``winograd`` those that compute.
+``compute``, ``depthwise``, ``multiply``, ``pointwise`` and ``winograd`` those that compute.
 """
 
 from qcompiler.ir.hardware.compute import (
@@ -18,6 +18,7 @@ from qcompiler.ir.hardware.compute import (
     SumPool,
     Threshold,
 )
+from qcompiler.ir.hardware.depthwise import DepthwiseArray
 from qcompiler.ir.hardware.engine import Engine
 from qcompiler.ir.hardware.movement import (
     Adapter,
@@ -32,6 +33,7 @@ from qcompiler.ir.hardware.movement import (
     Window,
 )
 from qcompiler.ir.hardware.multiply import MultiplierArray
+from qcompiler.ir.hardware.pointwise import Lookup, Multiply
 from qcompiler.ir.hardware.streams import HardwareOp, Laned, Order, StreamType
 from qcompiler.ir.hardware.winograd import Winograd
 
@@ -41,14 +43,17 @@ __all__ = [
     "BitSerialArray",
     "ChannelPad",
     "Concat",
+    "DepthwiseArray",
     "Engine",
     "Fifo",
     "Fork",
     "GlobalSum",
     "HardwareOp",
     "Laned",
+    "Lookup",
     "MaxPool",
     "MultiplierArray",
+    "Multiply",
     "Order",
     "Pad",
     "Reduce",

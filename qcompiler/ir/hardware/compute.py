@@ -66,8 +66,8 @@ class BitSerialArray(Engine):
     def plane_foldings(self, pe: int) -> list[PlaneFolding]:
         """Every useful number of planes a cycle, and with planes per fold where that is faster."""
         lists = self.fold_planes.lists(pe)
-        found = [PlaneFolding(slots) for slots in _useful_slots({self.plane_count})]
-        for slots in _useful_slots({max(len(planes), 1) for planes in lists}):
+        found = [PlaneFolding(slots) for slots in useful_slots({self.plane_count})]
+        for slots in useful_slots({max(len(planes), 1) for planes in lists}):
             steps = sum(step_count(len(planes), slots) for planes in lists)
             if steps < len(lists) * step_count(self.plane_count, slots):
                 found.append(PlaneFolding(slots, per_fold=True))
@@ -103,30 +103,48 @@ class BitSerialArray(Engine):
         return steps * (folds if len(lists) == 1 else 1)
 
     @property
+    def weight_words(self) -> int:
+        """Words of the weight ROM: one for each input beat of a pixel."""
+        return self.groups * self.repeat * self.beats
+
+    @property
     def rate(self) -> int:
         """Cycles per frame."""
-        return self.out_shape[1] * self.out_shape[2] * self.groups * self.repeat * self.beats
+        return self.out_shape[1] * self.out_shape[2] * self.weight_words
 
     latency: ClassVar[int] = 8
 
 
-def _useful_slots(counts: set[int]) -> list[int]:
+def useful_slots(counts: set[int]) -> list[int]:
     """Planes a cycle such that fewer would take more steps for one of these plane counts."""
     return sorted({-(-count // steps) for count in counts for steps in range(1, count + 1)})
 
 
 @dataclass(frozen=True, eq=False)
 class Threshold(StepSearch, Laned):
-    """StepTable by pipelined binary search: thresholds (C, K), table (C, K+1)."""
+    """StepTable by binary search: thresholds (C, K), table (C, K+1).
+
+    Pipelined, a beat a cycle; ``serial``, a bit of the count a cycle.
+    """
 
     tensor: str
     thresholds: Array
     table: Array
     out: IntType
+    serial: bool = field(default=False, kw_only=True)
 
     def infer(self, inputs: Sequence[StreamType]) -> Sequence[StreamType]:
         x = self._take(inputs)
+        if self.serial and not self.stages:
+            raise GraphError("a serial search needs a threshold")
         return [StreamType(self.tensor, x.shape, self.out, self.lanes)]
+
+    def cycles(self, inputs: Sequence[StreamType], outputs: Sequence[StreamType]) -> int:
+        return super().cycles(inputs, outputs) * self.interval
+
+    def tail(self, x: StreamType, y: StreamType) -> float:
+        """As if the words of a pixel came at once, which they need not."""
+        return float((self.interval - 1) * y.words)
 
 
 @dataclass(frozen=True, eq=False)

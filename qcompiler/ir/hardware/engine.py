@@ -51,6 +51,11 @@ class Engine(HardwareOp, ABC):
         return [PlaneFolding()]
 
     @property
+    def input_lanes(self) -> int:
+        """Channels of an input beat."""
+        return self.simd
+
+    @property
     @abstractmethod
     def rate(self) -> int:
         """Cycles per frame of the products alone."""
@@ -62,4 +67,4 @@ class Engine(HardwareOp, ABC):
 
     def fed_by(self, window: Window) -> Window:
         """The window as this folding wants it."""
-        return replace(window, lanes=self.simd, repeat=getattr(self, "repeat", 1))
+        return replace(window, lanes=self.input_lanes, repeat=getattr(self, "repeat", 1))

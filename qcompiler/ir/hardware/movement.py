@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import lcm
 from typing import ClassVar
 
 import numpy as np
@@ -69,6 +70,12 @@ class Adapter(HardwareOp):
         if x.order is not None:
             raise GraphError("a window stream cannot change its lanes")
         return [StreamType(x.tensor, x.shape, x.elem, self.lanes)]
+
+    def cycles(self, inputs: Sequence[StreamType], outputs: Sequence[StreamType]) -> int:
+        """Up and down takes turns: the first beat of a wide word goes in as the last one leaves."""
+        (x,), common = inputs, lcm(inputs[0].lanes, self.lanes)
+        up, down = common // x.lanes, common // self.lanes
+        return x.beats // up * (up + down - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,5 +187,9 @@ class Window(Laned):
         y = (pixels - 1) // columns
         last = y * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1
         return np.where(pixels <= 0, 0, np.minimum(last, h) * w)
+
+    def tail(self, x: StreamType, y: StreamType) -> float:
+        """All of the pixel: it starts when its last row is whole."""
+        return self.cycles([x], [y]) / y.positions
 
     latency: ClassVar[int] = 4

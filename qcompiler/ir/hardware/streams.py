@@ -102,6 +102,10 @@ class HardwareOp:
         """Input pixels that must have arrived before ``pixels`` output pixels can be complete."""
         return pixels
 
+    def tail(self, x: StreamType, y: StreamType) -> float:
+        """Cycles in which the module still sends a pixel after the last beat that it needs."""
+        return max(y.beats / y.positions - x.beats / x.positions, 0.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Laned(HardwareOp):

@@ -17,7 +17,7 @@ LOOKUP_MOST = 2**12  # entries: one block RAM of the small devices
 
 @dataclass(frozen=True, eq=False)
 class Input(IntegerOp):
-    """Codes of the network input: value = step * code + offset (floats, for the user alone)."""
+    """Codes of the network input: round((value - offset) / step), floats for the user alone."""
 
     shape: Shape
     elem: IntType

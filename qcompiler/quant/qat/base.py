@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qcompiler.errors import QCompilerError
-from qcompiler.quant.qat.activation import KINDS, ActivationQuantizer
+from qcompiler.quant.qat.activation import KINDS, trained_quantizers
 from qcompiler.quant.qat.insert import insert_activation_quantizers
 from qcompiler.quant.qat.weights import WeightForm, attach, formed_layers
 
@@ -54,7 +54,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     It would pull bits towards one half, gates towards half open, and steps towards zero; norms and
     biases do not decay either, as in float training.
     """
-    ours = {id(m.step) for m in model.modules() if isinstance(m, ActivationQuantizer)}
+    ours = {id(p) for q in trained_quantizers(model) for p in q.parameters()}
     for layer in formed_layers(model):
         ours |= {id(t) for t in layer.originals[layer.form.latent :]}
     trained = [p for p in model.parameters() if p.requires_grad]

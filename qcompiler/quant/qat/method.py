@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
@@ -93,3 +93,39 @@ class Method(Protocol):
         Args:
             samples: Inputs (N, …), float32, that set the ranges that training did not.
         """
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """What a method may have besides: stages with a learning rate of its own.
+
+    All are pure functions, so that a resumed training takes the same steps.
+    """
+
+    def plan(self, steps: int) -> None:
+        """Told before the first step how many there are; raises if they are too few."""
+
+    def phase(self, done: float) -> int:
+        """Number of the stage; momentum starts anew where it changes."""
+
+    def rate(self, done: float) -> float:
+        """Factor of the largest learning rate, in place of warm-up and cosine."""
+
+
+@runtime_checkable
+class Averaged(Protocol):
+    """What a method may have besides: the running mean of all weights, as a second candidate.
+
+    Where validation images are kept out, what is better on them is kept at the end.
+    """
+
+    def averaging(self, done: float) -> tuple[float, int]:
+        """Rate of the mean, 0: none, and a number: the mean starts anew where that changes."""
+
+
+@runtime_checkable
+class Taught(Protocol):
+    """What a method may have besides: a loss that looks at the outputs."""
+
+    def distillation(self, images: Tensor, logits: Tensor) -> Tensor | None:
+        """What is added to the loss of a step."""

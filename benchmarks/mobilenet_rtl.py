@@ -1,0 +1,157 @@
+"""MobileNets in simulation: MobileNet-v2 and v3-small as bench-profit trained them, and MLPerf
+Tiny's MobileNetV1-0.25 for Visual Wake Words (96x96), quantized after training at 8 and 4 bits.
+
+Usage: make bench-mobilenet-rtl. Needs ../shared/data and the networks of make bench-profit in
+build/profit. Every stream is compared with the integer reference, bit by bit; figures are in
+benchmarks/results/mobilenet_rtl.json as soon as a network is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import record
+from cells import Cells
+from profit import ROOT as FLOAT
+from profit import Cell, folder_of
+from rich.console import Console
+
+from qcompiler.errors import VerificationError
+from qcompiler.ir.graph import Graph
+from qcompiler.ir.store import read_graph
+from qcompiler.models.mobilenet_v1 import load_vww
+from qcompiler.quant.config import QuantConfig
+from qcompiler.reference.differences import code_differences
+from qcompiler.report.progress import Bars
+from qcompiler.verbs.compile import Target
+from qcompiler.verbs.compile import compile as compile_network
+from qcompiler.verbs.quantize import quantize
+from qcompiler.verbs.verify import Stall, verify
+
+Array = np.ndarray[Any, Any]
+console = Console(soft_wrap=True, width=140)
+ROOT = Path("build/mobilenet_rtl")
+STALLED = (Stall(0, 0), Stall(0.3, 0), Stall(0, 0.3))
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A quantized network, inputs as it takes them, and the runs of the simulation."""
+
+    graph: Graph
+    images: Array
+    stalls: Sequence[Stall]
+    extremes: bool
+
+
+def trained(cell: Cell, epochs: int) -> Network:
+    """A network of bench-profit, with three test images."""
+    folder = folder_of(cell, epochs)
+    if not (folder / "net.qc").is_dir():
+        raise SystemExit(f"{folder}/net.qc is missing: make bench-profit trains it")
+    images = np.load(FLOAT / f"float_{cell.network}" / "calibration.npz")["images"][:3]
+    return Network(read_graph(folder / "net.qc"), images, STALLED, extremes=True)
+
+
+def visual_wake_words(bits: int) -> Network:
+    """The 96x96 network; there are no images of its own, CIFAR-10's enlarged set the ranges."""
+    pixels = np.load(record.DATA / "cifar10_calib_1k.npz")["images"][:64]
+    large = pixels.repeat(3, axis=1).repeat(3, axis=2).transpose(0, 3, 1, 2)
+    images = (large / 255).astype(np.float32)
+    config = QuantConfig(weights=bits, activations=bits, method="mse")
+    return Network(quantize(load_vww(record.DATA), images, config).graph, images[:1], (), False)
+
+
+def run(name: str, network: Network, options: argparse.Namespace) -> dict[str, Any]:
+    """Compile, simulate, compare."""
+    out = ROOT / name
+    target = Target(options.device, lut=options.lut)
+    with Bars() as bars:
+        compiled = compile_network(network.graph, target, out=out, progress=bars)
+        began = time.perf_counter()
+        mismatches, simulated = 0, None
+        try:
+            simulated = verify(
+                out,
+                network.images,
+                stalls=network.stalls or (Stall(0, 0),),
+                extremes=network.extremes,
+                progress=bars,
+            )
+        except VerificationError as error:
+            mismatches = 1  # the simulation stops at the first
+            console.print(f"[red]{error}[/red]")
+        seconds = time.perf_counter() - began
+    total = compiled.report.total
+    figures = {
+        "mismatches": mismatches,
+        "cycles_estimated": compiled.report.cycles,
+        "lut": round(total.lut),
+        "ff": round(total.ff),
+        "bram": total.bram,
+        "dsp": total.dsp,
+        "code_differences_exact": code_differences(network.graph, network.images),
+        "verify_seconds": round(seconds, 1),
+    }
+    if simulated is not None:
+        figures |= {
+            "cycles_simulated": simulated.cycles_per_frame or simulated.latency,
+            "frames": simulated.frames,
+            "runs": len(network.stalls) or 1,
+            "beats_compared": simulated.beats,
+            "simulator_seconds": round(simulated.seconds, 1),
+            "cycles": simulated.cycles,
+        }
+    return figures
+
+
+def bars(cells: Cells) -> dict[str, Any]:
+    """The tracked figures."""
+    out: dict[str, Any] = {}
+    for kind in ("v2", "v3", "vww"):
+        if found := [c for name, c in cells.found.items() if name.startswith(kind)]:
+            out[f"{kind}_mismatches"] = sum(c["mismatches"] for c in found)
+    if times := [c["verify_seconds"] for n, c in cells.found.items() if n.startswith("vww")]:
+        out["vww_frame_seconds"] = max(times)
+    if cells.found:
+        out["fakequant_code_differences_exact"] = sum(
+            c["code_differences_exact"] for c in cells.found.values()
+        )
+    return out
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="xc7a200t")
+    parser.add_argument("--lut", type=int, default=60000)
+    parser.add_argument("--epochs", type=int, default=4, help="of bench-profit's networks")
+    parser.add_argument("--only", nargs="*", help="v2_w4a4, v3_w4a4, vww_w8a8, vww_w4a4")
+    options = parser.parse_args()
+    if not record.DATA.is_dir():
+        print(f"{record.DATA} is missing: this benchmark needs its images and checkpoints")
+        return 2
+    what = ("device", "lut", "epochs")
+    cells = Cells("mobilenet_rtl", {k: getattr(options, k) for k in what}, bars)
+    networks = {
+        "v2_w4a4": lambda: trained(Cell("v2", 4, "profit"), options.epochs),
+        "v3_w4a4": lambda: trained(Cell("v3", 4, "profit"), options.epochs),
+        "vww_w8a8": lambda: visual_wake_words(8),
+        "vww_w4a4": lambda: visual_wake_words(4),
+    }
+    for name, make in networks.items():
+        if name not in cells.found and name in (options.only or networks):
+            cells.put(name, run(name, make(), options))
+    for key, value in bars(cells).items():
+        console.print(f"{key}: {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""PROFIT, DuQ without freezing and LSQ on MobileNet-v2 and v3-small: hard integer top-1.
+
+Usage: make bench-profit. Needs the CIFAR-10 images of ../shared/data. First the float networks are
+trained, then each cell from its float network for the same number of epochs. Every run is an
+ordinary `qcompiler train` in build/profit, so an interrupted benchmark goes on where it was;
+figures are in benchmarks/results/profit.json as soon as a run ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import record
+from cells import Cells
+from rich.console import Console
+
+from qcompiler.report.progress import Bars
+from qcompiler.train.config import TrainConfig
+from qcompiler.verbs.train import Trained, train
+
+console = Console(soft_wrap=True, width=140)
+NETWORKS = ("v2", "v3", "v3_zeros")
+METHODS = {
+    "profit": ("profit", {}),
+    "duq": ("profit", {"freeze": "no"}),
+    "lsq": ("lsq", {}),
+}
+ROOT = Path("build/profit")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a network of mobilenets.py, a method, and its width of weights and codes."""
+
+    network: str
+    bits: int
+    method: str
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.network}_w{self.bits}a{self.bits}_{self.method}_s{self.seed}"
+
+
+def planned(seeds: int) -> list[Cell]:
+    """In the order in which they say most, should time run out."""
+    v2 = [Cell("v2", bits, method) for bits in (4, 3) for method in METHODS]
+    pads = [Cell("v3", 4, "profit"), Cell("v3_zeros", 4, "profit")]
+    rest = [
+        Cell(network, bits, method)
+        for bits in (4, 3)
+        for method in METHODS
+        for network in ("v3", "v3_zeros")
+        if (bits, method) != (4, "profit")
+    ]
+    first = [v2[0], *pads, *v2[3:], *v2[1:3]]
+    more = [Cell(c.network, c.bits, c.method, s) for s in range(1, seeds) for c in v2 + pads]
+    return [*first, *more, *rest]
+
+
+def folder_of(cell: Cell, epochs: int) -> Path:
+    """Where a cell is trained; its network is net.qc there."""
+    return ROOT / f"e{epochs}" / cell.name
+
+
+def common(options: argparse.Namespace, network: str) -> dict[str, Any]:
+    return {
+        "data": record.DATA / "cifar10_train_a.npz",
+        "test": record.DATA / "cifar10_test.npz",
+        "model": f"mobilenets:{network}",
+        "threads": options.threads,
+        "weight_decay": 1e-4,
+    }
+
+
+def run(config: TrainConfig) -> tuple[Trained, float]:
+    console.print(f"[bold]{config.checkpoint_dir}[/bold]")
+    began = time.perf_counter()
+    with Bars() as bars:
+        result = train(config, progress=bars)
+    return result, round(time.perf_counter() - began, 1)
+
+
+def float_network(network: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Train a float network, or find it trained."""
+    result, seconds = run(
+        TrainConfig(
+            checkpoint_dir=ROOT / f"float_{network}",
+            method="float",
+            epochs=options.float_epochs,
+            lr=0.1,
+            **common(options, network),
+        )
+    )
+    kind = {"network": network, "bits": 32, "method": "float", "seed": 0}
+    return {**kind, "soft": round(100 * result.soft_accuracy, 2), "seconds": seconds}
+
+
+def quantized(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
+    """Train one cell and say what was found."""
+    method, settings = METHODS[cell.method]
+    result, seconds = run(
+        TrainConfig(
+            checkpoint_dir=folder_of(cell, options.epochs),
+            weights=ROOT / f"float_{cell.network}" / "weights.pt",
+            method=method,
+            bits=cell.bits,
+            activations=cell.bits,
+            epochs=options.epochs,
+            lr=options.lr,
+            seed=cell.seed,
+            options=settings,
+            **common(options, cell.network),
+        )
+    )
+    assert result.hard_accuracy is not None
+    kind = {"network": cell.network, "bits": cell.bits, "method": cell.method, "seed": cell.seed}
+    return {
+        **kind,
+        "hard": round(100 * result.hard_accuracy, 2),
+        "soft": round(100 * result.soft_accuracy, 2),
+        "seconds": seconds,
+        "ranking": ranking(folder_of(cell, options.epochs)),
+    }
+
+
+def ranking(folder: Path) -> list[Any]:
+    """The layers by AIWQ, as a run with freezing left them."""
+    path = folder / "aiwq.json"
+    return list(json.loads(path.read_text())) if path.is_file() else []
+
+
+def bars(cells: Cells) -> dict[str, Any]:
+    """The tracked figures."""
+    out: dict[str, Any] = {"epochs": cells.settings["epochs"]}
+    for network in NETWORKS:
+        for cell in cells.where(network=network, method="float"):
+            out[f"{network}_float"] = cell["soft"]
+    for network in NETWORKS:
+        for bits in (4, 3):
+            for method in METHODS:
+                found = cells.where(network=network, bits=bits, method=method)
+                name = f"{network}_w{bits}a{bits}_{method}"
+                if network == "v3_zeros":
+                    name = f"v3_w{bits}a{bits}_{method}_no_negative_padding"
+                    name = name.replace("profit_", "")
+                if found:
+                    out[name] = round(statistics.mean(c["hard"] for c in found), 2)
+    return out
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--float-epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=6, help="of each quantized training")
+    parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", nargs="*", help="names of cells, such as v2_w4a4_profit_s0")
+    options = parser.parse_args()
+    if not record.DATA.is_dir():
+        print(f"{record.DATA} is missing: this benchmark needs the CIFAR-10 images")
+        return 2
+    what = ("float_epochs", "epochs", "lr")
+    settings = {"images": 25000, **{k: getattr(options, k) for k in what}}
+    cells = Cells("profit", settings, bars)
+    for cell in planned(options.seeds):
+        if cell.name in cells.found or cell.name not in (options.only or [cell.name]):
+            continue
+        if (name := f"{cell.network}_float") not in cells.found:
+            cells.put(name, float_network(cell.network, options))
+        cells.put(cell.name, quantized(cell, options))
+    for key, value in bars(cells).items():
+        console.print(f"{key}: {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

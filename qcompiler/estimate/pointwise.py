@@ -1,0 +1,50 @@
+"""Parts of the modules that work value by value: tables of codes and gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qcompiler.estimate.arithmetic import multiplier_blocks
+from qcompiler.estimate.cost import Cost
+from qcompiler.estimate.memory import ram_cost, rom_cost_of
+from qcompiler.estimate.parts import Parts, clog2, counter_bits, counter_features, even
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.hardware import StreamType
+
+Types = Sequence[StreamType]
+
+
+def lookup(op: hw.Lookup, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    """A ROM a lane with a registered read, and two flip-flops."""
+    rom = rom_cost_of(op.rom(inputs[0].elem), op.out.bits, family)
+    return [Parts("lookup", {"one": 1}, Cost.sum([rom] * op.lanes) + Cost(ff=2))]
+
+
+def multiply(op: hw.Multiply, inputs: Types, outputs: Types, family: str) -> list[Parts]:
+    """A product a lane, the gate's memory, and counters of its words and of pixels."""
+    x, gate = inputs
+    p, q = op.operands(x.elem, gate.elem)
+    dsp = multiplier_blocks(p.bits, q.bits, family)
+    held = ram_cost(op.lanes * q.bits, x.words, family)
+    if x.words == 1:
+        held = Cost(ff=2 * op.lanes * q.bits)
+    features = {
+        "one": 1,
+        "bits": 2 * clog2(x.words),
+        "zeros": op.lanes * _zero_bits(op, p.bits, q.bits, family),
+        "partial": op.lanes * max(dsp - 1, 0) * outputs[0].elem.bits,
+        "soft": 0 if dsp else op.lanes * p.bits * q.bits,
+        **counter_features(family, x.words, x.words, x.pixels),
+    }
+    ff = 5 + counter_bits(x.words, x.words, x.pixels)
+    if dsp != 1 or family != "xc7":  # else the block has registers for operand and product
+        ff += op.lanes * (p.bits + outputs[0].elem.bits)
+    return [Parts("multiply", features, Cost(ff=ff, dsp=op.lanes * dsp) + held)]
+
+
+def _zero_bits(op: hw.Multiply, p_bits: int, q_bits: int, family: str) -> int:
+    """Bits of the subtractions of a lane."""
+    pairs = (op.x_zero, p_bits), (op.gate_zero, q_bits)
+    return int(np.sum([even(bits, family) for zero, bits in pairs if zero]))

@@ -1,0 +1,77 @@
+"""A table of steps found a bit a cycle: pairs with ``templates/threshold_serial.v.j2``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from qcompiler.hardware.render import ENV, hex_rom, hexlit
+from qcompiler.hardware.step_table import StepTableUnit
+
+
+@dataclass(frozen=True)
+class SerialThresholdUnit(StepTableUnit):
+    """One comparator and one ROM a lane, ``stages`` (at least 1) cycles a beat."""
+
+    serial: ClassVar[bool] = True
+
+    # ---- search ---------------------------------------------------------------------------------
+
+    @property
+    def search_depth(self) -> int:
+        return self.words << self.stages if self.stages > 1 else self.words
+
+    def search_address(self, lane: int) -> str:
+        """Where the threshold that is compared next is read."""
+        parts = ["word_q"] if self.words > 1 else []
+        parts += [f"node{lane}"] if self.stages > 1 else []
+        return f"{{{', '.join(parts)}}}" if len(parts) > 1 else (parts or ["0"])[0]
+
+    def search_file(self, lane: int) -> str:
+        return f"mem/{self.name}_search_l{lane}.hex"
+
+    def search_words(self, lane: int) -> list[int]:
+        """Entry ``word * 2**stages + node``: thresholds as a heap, its root at node 1.
+
+        Node 0 is not read; it repeats the root. A single stage has the root alone.
+        """
+        out: list[int] = []
+        for word in range(self.words):
+            row = self.row(word, lane)
+            heap = [row[half - 1 :: 2 * half] for half in _halves(self.stages)]
+            out += heap[0] if self.stages > 1 else ()
+            out += [t for level in heap for t in level]
+        return out
+
+    # ---- codes ----------------------------------------------------------------------------------
+
+    def code(self, lane: int) -> str:
+        """The code of the count that is whole with this comparison."""
+        if self.offset is None:
+            word = "" if self.common or self.words == 1 else "word_q, "
+            return f"codes{lane}[{{{word}count{lane}}}]"
+        counted = self.widened(f"count{lane}")
+        return f"{counted} + {hexlit(self.offset, self.out_bits)}" if self.offset else counted
+
+    def code_words(self, lane: int) -> list[int]:
+        """As the base says, for the word before: the count of words is one ahead by then."""
+        words = super().code_words(lane)
+        last = 0 if self.common else 1 << self.stages
+        return words[-last:] + words[:-last] if last else words
+
+    def memories(self) -> dict[str, str]:
+        """ROM file name → text."""
+        searched = {
+            self.search_file(lane): hex_rom(self.search_words(lane), self.x_bits)
+            for lane in range(self.lanes)
+        }
+        return searched | self.code_memories()
+
+    def verilog(self) -> str:
+        """The text of module ``name``."""
+        return ENV.get_template("threshold_serial.v.j2").render(u=self)
+
+
+def _halves(stages: int) -> list[int]:
+    """Half of what is left to search, level by level."""
+    return [1 << level for level in reversed(range(stages))]

@@ -1,0 +1,94 @@
+"""PROFIT's schedule: stages in a row, as a pure function of the settings and of what is done."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+
+from qcompiler.quant.profit.config import ProfitConfig
+
+WARMUP = 0.2  # share of a stage in which the rate rises
+LEAST = 0.1  # of the rate, where that begins
+LAST = 1e-3  # of the rate, at the end of a stage
+THIRDS = 2  # of the convolutions that get frozen, one after another
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stage of the training, with momentum and a cosine of its own.
+
+    Args:
+        length: In parts of the whole training.
+        activations: Bits, 0: not quantized.
+        weights: The same.
+        trains: Whether weights train, or only norms, biases and scales.
+        samples: Whether it measures AIWQ, at a constant rate.
+        frozen: Thirds of the convolutions whose weights stay, the most unstable first.
+    """
+
+    length: float
+    activations: int = 0
+    weights: int = 0
+    trains: bool = True
+    samples: bool = False
+    frozen: int = 0
+
+    def rate(self, done: float) -> float:
+        """Factor of the learning rate where a share ``done`` of the stage is over."""
+        if self.trains and done < WARMUP:
+            return LEAST + (1 - LEAST) * done / WARMUP
+        if self.samples:
+            return 1.0
+        begun = WARMUP if self.trains else 0.0
+        fall = 0.5 * (1 + math.cos(math.pi * (done - begun) / (1 - begun)))
+        return LAST + (1 - LAST) * fall
+
+
+class Schedule:
+    """The stages of a training: float, activations down, weights down, the last width frozen."""
+
+    def __init__(self, config: ProfitConfig) -> None:
+        self.phases = tuple(_phases(config))
+        ends = list(accumulate(phase.length for phase in self.phases))
+        self.starts = [0.0, *(end / ends[-1] for end in ends[:-1])]
+
+    def index(self, done: float) -> int:
+        """Number of the stage after a share ``done``, 0 to 1, of the training."""
+        return bisect_right(self.starts, done) - 1
+
+    def rate(self, done: float) -> float:
+        """Factor of the learning rate."""
+        k = self.index(done)
+        end = self.starts[k + 1] if k + 1 < len(self.starts) else 1.0
+        return self.phases[k].rate((done - self.starts[k]) / (end - self.starts[k]))
+
+    def width(self, done: float) -> int:
+        """How often bits have changed so far."""
+        bits = [(p.activations, p.weights) for p in self.phases[: self.index(done) + 1]]
+        return sum(a != b for a, b in pairwise(bits))
+
+
+def _phases(c: ProfitConfig) -> Iterator[Phase]:
+    train, bn = Phase(c.train_epochs), Phase(c.bn_epochs, trains=False)
+    now = Phase(0)
+    if c.float_stage:
+        yield train
+    for bits in c.activation_stairs:
+        now = replace(now, activations=bits)
+        yield from _around(c, now, bn, [train])
+    for bits in c.weight_stairs:
+        now = replace(now, weights=bits)
+        middle = [train]
+        if bits == c.bits:
+            middle = [Phase(c.sample_epochs, samples=c.freeze)]
+            middle += [replace(train, frozen=k if c.freeze else 0) for k in range(THIRDS + 1)]
+        yield from _around(c, now, bn, middle)
+
+
+def _around(c: ProfitConfig, now: Phase, bn: Phase, middle: list[Phase]) -> Iterator[Phase]:
+    """Stages of one width: without weights, with them, without them."""
+    for phase in ([bn] if c.bn_stages else []) + middle + ([bn] if c.bn_stages else []):
+        yield replace(phase, activations=now.activations, weights=now.weights)

@@ -1,0 +1,81 @@
+"""Squeeze-and-excite in simulation: bit-exact, at the rate told, with no beat of FIFO to spare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qcompiler.errors import VerificationError
+from qcompiler.estimate.devices import device
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.graph import Graph
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.fold import bottleneck
+from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
+from qcompiler.verbs.compile import Compiled, Target, write_build
+from qcompiler.verbs.verify import Stall, Verified, lopsided, verify
+from tests.graphs import folding_space
+from tests.squeeze import block, bottlenecks, slow_gate
+
+pytestmark = pytest.mark.sim
+CHIP = device("ecp5-85k")
+
+
+def fold(graph: Graph, cycles: int) -> Compiled:
+    """A graph in hardware, folded to at most so many cycles a frame."""
+    explicit = run_passes(graph, TO_HARDWARE[:-1])
+    space = folding_space(run_passes(explicit, TO_HARDWARE[-1:]))
+    return Compiled.of(explicit, run_passes(space.balanced(cycles), CONNECT), CHIP)
+
+
+def simulate(compiled: Compiled, folder: Path, *, fast: bool = False) -> Verified:
+    """Seven frames, each stream watched, with stalls; ``fast``: only what comes out, without."""
+    write_build(compiled, Target(), CHIP, folder)
+    if fast:
+        runs = [Stall(0, 0)]
+        return verify(
+            folder, None, extremes=False, random_frames=7, stalls=runs, every_stream=False
+        )
+    return verify(folder, None, random_frames=5, stalls=lopsided(0.6), reset=True)
+
+
+@pytest.mark.parametrize("cycles", [3456, 600])
+def test_one_block(cycles: int, tmp_path: Path) -> None:
+    compiled = fold(block(), cycles)
+    result = simulate(compiled, tmp_path / "build")
+    assert result.frames == 7
+    assert result.cycles_per_frame == compiled.report.cycles == bottleneck(compiled.hardware)[1]
+
+
+def test_dense_layers_as_slow_as_the_rest(tmp_path: Path) -> None:
+    """The gate comes more than half a frame late; the FIFO holds what comes meanwhile."""
+    compiled = fold(slow_gate(), 6912)
+    x, words = compiled.hardware.op("se_product_fifo0").depth, 24
+    assert x > 1.2 * 16 * words
+    result = simulate(compiled, tmp_path / "build")
+    assert result.cycles_per_frame == compiled.report.cycles
+
+
+def test_blocks_in_a_row_and_residuals_around_them(tmp_path: Path) -> None:
+    compiled = fold(bottlenecks(), 4000)
+    result = simulate(compiled, tmp_path / "build")
+    assert result.cycles_per_frame == compiled.report.cycles
+
+
+def test_a_few_beats_less_slow_the_frame_and_less_than_a_frame_hangs(tmp_path: Path) -> None:
+    """What the cycle model cannot know to the beat is less than two pixels."""
+    compiled, name = fold(block(), 3456), "se_product_fifo0"
+    words, pixels, slack = 6, 64, 2
+    depth = compiled.hardware.op(name).depth
+
+    def rate(beats: int) -> int:
+        hardware = compiled.hardware.copy()
+        hardware.replace(name, hw.Fifo(beats))
+        changed = Compiled.of(compiled.integer, hardware, CHIP)
+        return simulate(changed, tmp_path / str(beats), fast=True).cycles_per_frame
+
+    assert rate(depth) == compiled.report.cycles
+    assert rate(depth - slack - 2 * words) > compiled.report.cycles
+    with pytest.raises(VerificationError, match="hangs at cycle"):
+        rate(pixels * words - 4)
