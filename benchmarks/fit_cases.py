@@ -106,6 +106,44 @@ def sparse(
     return case(name, op, ((16, 32, 32), act, simd), window=window)
 
 
+def depthwise(
+    pe: int, planes: int, act: IntType, bits: int, *,
+    channels: int = 16, kernel: int = 3, size: int = 32, gaps: bool = False,
+) -> Case:  # fmt: skip
+    """A depthwise array with random weights of ``bits`` bits, or some that leave planes out."""
+    name = f"dw_{pe}x{planes}_a{act.bits}w{bits}k{kernel}c{channels}{'gaps' if gaps else ''}"
+    top = max((1 << (bits - 1)) - 1, 1)
+    rng = np.random.default_rng(sum(map(ord, name)))
+    weight = rng.integers(-top, top + 1, (channels, 1, kernel, kernel)).astype(np.int64)
+    if gaps:
+        weight = np.sign(weight) * (np.abs(weight) & 0b10110010001)
+    plan = encode(weight)
+    high = int(np.abs(weight).sum(axis=(1, 2, 3)).max()) * max(abs(act.lo), act.hi)
+    out = size - kernel + 1
+    op = hw.DepthwiseArray(
+        name, weight, plan.signs, plan.exps, (channels, out, out), IntType(-high, high), channels,
+        pe=pe, planes=planes,
+    )  # fmt: skip
+    window = op.fed_by(hw.Window((kernel, kernel), rows=2 * kernel))
+    return case(name, op, ((channels, size, size), act, pe), window=window)
+
+
+def depthwises() -> Iterator[Case]:
+    sizes = (
+        (1, 1, 8, 8), (4, 8, 8, 8), (8, 8, 8, 8), (8, 2, 8, 8), (2, 4, 8, 8), (4, 1, 4, 4),
+        (8, 4, 4, 4), (16, 2, 4, 4), (2, 3, 3, 3), (16, 1, 2, 2), (8, 3, 4, 8), (1, 8, 8, 8),
+    )  # fmt: skip
+    for pe, planes, act, bits in sizes:
+        yield depthwise(pe, planes, unsigned(act), bits)
+    yield depthwise(4, 4, signed(8), 8)
+    yield depthwise(5, 2, signed(4), 4, channels=15)
+    yield depthwise(6, 8, unsigned(8), 8, channels=96, kernel=5)
+    yield depthwise(3, 4, unsigned(8), 8, channels=120, kernel=5)
+    yield depthwise(8, 4, unsigned(4), 4, channels=256)
+    for pe, planes, act in ((8, 1, 4), (4, 2, 8), (8, 3, 4), (2, 5, 8)):
+        yield depthwise(pe, planes, unsigned(act), 12, gaps=True)
+
+
 def arrays() -> Iterator[Case]:
     sizes = (
         (1, 1, 1, 8, 4), (2, 4, 1, 2, 2), (4, 4, 1, 4, 4), (4, 8, 2, 4, 4), (4, 8, 4, 4, 4),
@@ -133,40 +171,6 @@ def arrays() -> Iterator[Case]:
         yield sparse(pe, simd, planes, unsigned(act), many, top, few, few, top, per_fold=True)
     yield sparse(2, 8, 1, unsigned(4), *[many] * 4, *[few] * 16, per_fold=True)
     yield sparse(1, 16, 2, unsigned(4), *[top] * 9, *[few] * 33, per_fold=True)
-
-
-def depthwise(
-    pe: int, planes: int, act: IntType, bits: int, *,
-    channels: int = 16, kernel: int = 3, size: int = 32,
-) -> Case:  # fmt: skip
-    """A depthwise array with random weights of ``bits`` bits."""
-    name = f"dw_{pe}x{planes}_a{act.bits}w{bits}k{kernel}c{channels}"
-    top = max((1 << (bits - 1)) - 1, 1)
-    rng = np.random.default_rng(sum(map(ord, name)))
-    weight = rng.integers(-top, top + 1, (channels, 1, kernel, kernel)).astype(np.int64)
-    plan = encode(weight)
-    high = int(np.abs(weight).sum(axis=(1, 2, 3)).max()) * max(abs(act.lo), act.hi)
-    out = size - kernel + 1
-    op = hw.DepthwiseArray(
-        name, weight, plan.signs, plan.exps, (channels, out, out), IntType(-high, high), channels,
-        pe=pe, planes=planes,
-    )  # fmt: skip
-    window = op.fed_by(hw.Window((kernel, kernel), rows=2 * kernel))
-    return case(name, op, ((channels, size, size), act, pe), window=window)
-
-
-def depthwises() -> Iterator[Case]:
-    sizes = (
-        (1, 1, 8, 8), (4, 8, 8, 8), (8, 8, 8, 8), (8, 2, 8, 8), (2, 4, 8, 8), (4, 1, 4, 4),
-        (8, 4, 4, 4), (16, 2, 4, 4), (2, 3, 3, 3), (16, 1, 2, 2), (8, 3, 4, 8), (1, 8, 8, 8),
-    )  # fmt: skip
-    for pe, planes, act, bits in sizes:
-        yield depthwise(pe, planes, unsigned(act), bits)
-    yield depthwise(4, 4, signed(8), 8)
-    yield depthwise(5, 2, signed(4), 4, channels=15)
-    yield depthwise(6, 8, unsigned(8), 8, channels=96, kernel=5)
-    yield depthwise(3, 4, unsigned(8), 8, channels=120, kernel=5)
-    yield depthwise(8, 4, unsigned(4), 4, channels=256)
 
 
 def multiplier(

@@ -1,10 +1,12 @@
-"""Integer graphs with squeeze-and-excite blocks, for tests of what is behind the importer."""
+"""Squeeze-and-excite blocks: integer graphs, for what is behind the importer, and one network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from torch import nn
 
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph, Value
@@ -110,3 +112,27 @@ def slow_gate(**settings: int) -> Graph:
     value = build.conv(build.source(6, 4, 4), "stem", 24)
     value = build.squeeze_excite(value, "se", 12)
     return build.finish(build.conv(value, "head", 4))
+
+
+class Excited(nn.Module):
+    """A gated depthwise convolution inside a residual, as in MobileNet-v3: 2x8x8 to 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.stem = nn.Conv2d(2, 4, 3, padding=1)
+        self.expand = nn.Conv2d(4, 8, 1)
+        self.depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.squeeze = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 4, 1), nn.ReLU(), nn.Conv2d(4, 8, 1)
+        )
+        self.project = nn.Conv2d(8, 4, 1)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.stem(x))
+        y = nn.functional.hardswish(self.expand(x))
+        y = nn.functional.hardswish(self.depthwise(y))
+        y = y * nn.functional.hardsigmoid(self.squeeze(y))
+        x = x + self.project(y)
+        return self.fc(x.mean((2, 3)))

@@ -117,6 +117,7 @@ def array_lut(
     signed: bool = False,
     depth: int = 0,
     steps: StepSizes | None = None,
+    kind: str = "array",
 ) -> float:
     """LUT of an array of ``pe`` × ``simd`` × ``planes`` a cycle.
 
@@ -130,8 +131,9 @@ def array_lut(
         signed: Activations are signed.
         depth: Words of the weight ROM, to count its LUTs too where it is no block RAM.
         steps: What its plane steps take beside, `step_sizes`.
+        kind: Whose coefficients: `array_kind`.
     """
-    table = COEFFICIENTS["array"][family]
+    table = COEFFICIENTS[kind][family]
     tree = lane_tree(simd, act_bits, family, signed=signed)
     merge, _ = slot_tree(planes, tree.width)
     lut = (
@@ -143,6 +145,11 @@ def array_lut(
     if steps is not None:
         lut += steps.tables + pe * (table["select"] * steps.select + table["mixed"] * steps.mixed)
     return lut + (weight_rom_cost(pe * simd * planes, depth, family).lut if depth else 0.0)
+
+
+def array_kind(op: hw.BitSerialArray) -> str:
+    """Whose coefficients price an array: without a lane tree Yosys maps the gates otherwise."""
+    return "depthwise" if isinstance(op, hw.DepthwiseArray) else "array"
 
 
 def array_price(family: str) -> Callable[[hw.BitSerialArray, hw.Window, StreamType], FoldingPrice]:
@@ -172,8 +179,9 @@ def array_price(family: str) -> Callable[[hw.BitSerialArray, hw.Window, StreamTy
             plan = schedule(pe, planes, folded.per_fold)
             steps = step_sizes(plan, width, op.acc.bits, family)
             lut = array_lut(
-                pe, simd, planes, act.bits, op.acc.bits, family, signed=act.signed, steps=steps
-            )
+                pe, simd, planes, act.bits, op.acc.bits, family,
+                signed=act.signed, steps=steps, kind=array_kind(op),
+            )  # fmt: skip
             return lut + rom.lut + buffer.lut, rom.bram + buffer.bram
 
         return price
@@ -231,4 +239,4 @@ def array(
     control = 6 + stages + delayed * (2 if family == "xc7" else stages + 1)  # xc7 shifts in LUTs
     ff = held + op.pe * per_pe + control + clog2(beats) + clog2(count) + clog2(depth)
     rom = weight_rom_cost(op.pe * op.simd * op.planes, depth, family)
-    return [Parts("array", features, Cost(lut=steps.tables, ff=ff) + rom)]
+    return [Parts(array_kind(op), features, Cost(lut=steps.tables, ff=ff) + rom)]

@@ -27,9 +27,10 @@ def multiply(op: hw.Multiply, inputs: Types, outputs: Types, family: str) -> lis
     x, gate = inputs
     p, q = op.operands(x.elem, gate.elem)
     dsp = multiplier_blocks(p.bits, q.bits, family)
+    inside = dsp == 1 and family == "xc7"  # the block has registers for operands and product
     held = ram_cost(op.lanes * q.bits, x.words, family)
     if x.words == 1:
-        held = Cost(ff=2 * op.lanes * q.bits)
+        held = Cost(ff=op.lanes * q.bits * (1 if inside else 2))
     features = {
         "one": 1,
         "bits": 2 * clog2(x.words),
@@ -39,7 +40,7 @@ def multiply(op: hw.Multiply, inputs: Types, outputs: Types, family: str) -> lis
         **counter_features(family, x.words, x.words, x.pixels),
     }
     ff = 5 + counter_bits(x.words, x.words, x.pixels)
-    if dsp != 1 or family != "xc7":  # else the block has registers for operand and product
+    if not inside:
         ff += op.lanes * (p.bits + outputs[0].elem.bits)
     return [Parts("multiply", features, Cost(ff=ff, dsp=op.lanes * dsp) + held)]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 from qcompiler.hardware.render import ENV, hex_rom
 from qcompiler.hardware.step_table import StepTableUnit
@@ -13,7 +12,7 @@ from qcompiler.hardware.step_table import StepTableUnit
 class ThresholdUnit(StepTableUnit):
     """A stage for each bit of the count, one beat a cycle."""
 
-    serial: ClassVar[bool] = False
+    serial: bool = field(default=False, init=False)
 
     @property
     def word_steps(self) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 from qcompiler.hardware.render import ENV, hex_rom, hexlit
 from qcompiler.hardware.step_table import StepTableUnit
@@ -13,7 +12,7 @@ from qcompiler.hardware.step_table import StepTableUnit
 class SerialThresholdUnit(StepTableUnit):
     """One comparator and one ROM a lane, ``stages`` (at least 1) cycles a beat."""
 
-    serial: ClassVar[bool] = True
+    serial: bool = field(default=True, init=False)
 
     # ---- search ---------------------------------------------------------------------------------
 

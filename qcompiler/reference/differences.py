@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.reference.integer import IntegerReference
 from qcompiler.reference.nn import Array, Weights, iter_batches, run_nn

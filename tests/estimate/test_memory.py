@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,8 @@ from qcompiler.estimate.memory import (
     rom_cost_of,
     weight_rom_cost,
 )
+from qcompiler.flows.synth import synthesize
+from qcompiler.hardware.render import hex_rom
 
 ROMS = {
     "ecp5": {(8, 256): 0, (8, 512): 1, (64, 64): 0, (32, 128): 1, (144, 64): 4, (256, 64): 0,
@@ -50,6 +54,23 @@ NARROW_RAMS = {
 def test_banks_of_a_narrow_rom_share_rows(family: str) -> None:
     for (width, depth), count in NARROW_ROMS[family].items():
         assert blocks(width, depth, family)[0] == count, (width, depth)
+
+
+@pytest.mark.synth
+def test_yosys_packs_a_narrow_rom_so(tmp_path: Path) -> None:
+    words = np.random.default_rng(0).integers(0, 1 << 12, 1152)
+    (tmp_path / "rom.hex").write_text(hex_rom(words.tolist(), 12))
+    (tmp_path / "rom.v").write_text(
+        "module rom(input clk, input [10:0] a, output reg [11:0] q);\n"
+        "reg [11:0] mem [0:1151];\n"
+        'initial $readmemh("rom.hex", mem);\n'
+        "always @(posedge clk) q <= mem[a];\n"
+        "endmodule\n"
+    )
+    (tmp_path / "manifest.json").write_text('{"top": "rom", "sources": ["rom.v"]}')
+    found, cost = synthesize(tmp_path, "ecp5", flat=True).total, rom_cost(12, 1152, "ecp5")
+    assert found.bram == cost.bram == 1
+    assert found.lut == pytest.approx(cost.lut, rel=0.2)
 
 
 @pytest.mark.parametrize("family", NARROW_RAMS)

@@ -19,7 +19,7 @@ from tests.networks import RandomNetwork, observer
 
 @pytest.mark.parametrize("seed", range(60))
 def test_exact_mode_has_no_difference(seed: int) -> None:
-    network = RandomNetwork(seed)
+    network = RandomNetwork(seed, excite=0.3)
     x = network.samples(12)
     passes = [*PREPARE, InsertQuantizers(network.config(), observer(x)), AlignResiduals()]
     quantized = run_passes(network.graph, passes)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.sim
 
 def random_build(seed: int, folder: Path) -> RandomNetwork:
     """Compile network ``seed`` with a cycle target of its own for every module."""
-    network = RandomNetwork(seed, depthwise=0.4)
+    network = RandomNetwork(seed, depthwise=0.4, excite=0.3)
     rng = np.random.default_rng([seed, 1])
     x = network.samples(12)
     passes = [*PREPARE, InsertQuantizers(network.config(), observer(x)), AlignResiduals()]

@@ -157,6 +157,16 @@ def test_an_h_swish_by_hand() -> None:
     np.testing.assert_array_equal(table, [[0, -2, -3, -2, 0, 2, 5, 7]])
 
 
+@pytest.mark.parametrize("scale", [1e-3, -1e-3])
+def test_fine_steps_around_the_turn(scale: float) -> None:
+    """Codes so fine that a piece which ends anywhere but at the turn would miss some."""
+    function = ClippedAffine.affine(scale, -1.5 + 0.3 * scale, 1).then_hard_swish()
+    domain, spec = IntType(-200, 220), QuantSpec.uniform(1e-7, -(2**22), 2**22)
+    thresholds, table = function.thresholds(domain, spec)
+    x = np.arange(domain.lo, domain.hi + 1)
+    np.testing.assert_array_equal(by_table(thresholds, table, x), function.codes(x[None], spec))
+
+
 def test_large_turning_domains_are_not_scanned() -> None:
     function = ClippedAffine.affine(2.0**-36, 0.0, 1).then_hard_swish()
     thresholds, table = function.thresholds(IntType(-(2**40), 2**40), QuantSpec.uniform(1.0, -4, 4))

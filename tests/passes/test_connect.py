@@ -171,8 +171,12 @@ def test_demands_grow_from_frame_to_frame(seed: int) -> None:
         np.testing.assert_allclose(first[some] + total, second[some])
 
 
-def bursts(lanes: int, per_fold: bool = True) -> Graph:
-    """An array of two PEs with results after 6, 1 and 1 cycles, then thresholds on some lanes."""
+def bursts(lanes: int, per_fold: bool = True, bits: int = 0) -> Graph:
+    """An array of two PEs with results after 6, 1 and 1 cycles, then thresholds on some lanes.
+
+    Args:
+        bits: Of the count, found one a cycle.
+    """
     weight = np.zeros((6, 2, 1, 1), np.int64)
     weight[:2, :, 0, 0] = [[-32, 21], [10, 1]]
     weight[2:] = 1
@@ -180,13 +184,14 @@ def bursts(lanes: int, per_fold: bool = True) -> Graph:
     array = hw.BitSerialArray(
         "conv", weight, planes.signs, planes.exps, (6, 4, 4), IntType(-9999, 9999)
     ).folded(2, 2, 1, per_fold)
-    none, zero = np.zeros((6, 0), np.int64), np.zeros((6, 1), np.int64)
+    thresholds = np.zeros((6, (1 << bits) - 1), np.int64)
+    table = np.zeros((6, 1 << bits), np.int64)
     graph = Graph("hardware")
     graph.add("x", hw.Source("x", (2, 4, 4), NIBBLE, 2))
     window = hw.Window((1, 1), repeat=array.repeat, rows=2, reshape=(2, 16, 1), lanes=2)
     graph.add("window", window, ["x"])
     graph.add("conv", array, ["window"])
-    steps = hw.Threshold("q", none, zero, NIBBLE, lanes=lanes)
+    steps = hw.Threshold("q", thresholds, table, NIBBLE, lanes=lanes, serial=bits > 0)
     behind = "conv" if lanes == 2 else graph.add("width", hw.Adapter(lanes), ["conv"])
     graph.add("q", steps, [behind])
     graph.add("y", hw.Sink(lanes=lanes), ["q"])
@@ -198,6 +203,13 @@ def test_bursts_of_results_wait_in_a_fifo() -> None:
     after = run_passes(bursts(lanes=1), [SizeFifos()])
     assert after.inputs("width") == [Value("conv_fifo")]
     assert after.op("conv_fifo").depth == 3
+
+
+def test_bursts_wait_for_a_search_of_a_bit_a_cycle() -> None:
+    """Three results take six cycles for two bits, and three for one; two of them come in two."""
+    after = run_passes(bursts(lanes=2, bits=2), [SizeFifos()])
+    assert after.inputs("q") == [Value("conv_fifo")]
+    assert run_passes(bursts(lanes=2, bits=1), [SizeFifos()]).find(hw.Fifo) == []
 
 
 @pytest.mark.parametrize(("lanes", "per_fold"), [(2, True), (1, False)])

@@ -154,6 +154,20 @@ def test_a_gate_is_unsigned_and_a_product_a_site() -> None:
     assert made.op("r0_q").spec.lo < 0
 
 
+@pytest.mark.parametrize("method", ["kl", "percentile", "mse"])
+def test_thresholds_of_an_h_swish_are_those_of_its_positive_values(method: str) -> None:
+    """Most values of it are near zero, which is far from the least one: no place to cut."""
+    graph = swish_into(conv())
+    graph.replace("c", nn.Conv(0.01 * np.eye(2)[:, :, None, None], np.array([-1e-3, 0.0])))
+    x = X.copy()
+    x[0, 0, 0, 0] = 100.0
+    config = QuantConfig(method=method, percentile=90.0)
+    spec = run_passes(graph, [InsertQuantizers(config, observer(x))]).op("h_q").spec
+    top = float(spec.step_out) * spec.hi + float(spec.offset)
+    swish = graph.op("c").weight[0, 0, 0, 0] * 100 * 4 / 6
+    assert (0.005 < top < 0.1) if method == "percentile" else (0.005 < top <= swish + 0.01)
+
+
 def test_an_h_swish_output_of_zeros_is_dead() -> None:
     graph, dead = swish_into(conv()), list[str]()
     graph.replace("c", nn.Conv(np.zeros((2, 2, 1, 1))))

@@ -78,6 +78,12 @@ def test_kl_ignores_a_far_outlier_and_keeps_what_is_even() -> None:
     assert calibrated(histogram(even), 8, "kl", 99).hi > 0.95
 
 
+def test_kl_does_not_cut_off_what_is_narrow_and_far_from_zero() -> None:
+    """Gates of squeeze-and-excite: with all of it in P's last bin the divergence would be 0."""
+    gates = np.random.default_rng(3).normal(0.5, 0.004, 20_000)
+    assert calibrated(histogram(gates), 8, "kl", 99).hi > 0.495
+
+
 def test_kl_by_the_definition() -> None:
     """Against a plain loop over bins, as TensorRT's slides write it."""
     x = np.abs(rng.normal(0, 1, 4000))

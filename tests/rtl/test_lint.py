@@ -50,6 +50,13 @@ PARAMETERS: dict[str, list[dict[str, int]]] = {
         {"A_BITS": 1, "B_BITS": 12, "B_SIGNED": 0, "A_MUL": 0, "B_MUL": -1, "OUT_BITS": 5},
         {"A_MUL": -699051, "B_MUL": 349525, "OUT_BITS": 1},
     ],
+    "qc_lookup": [{"IN_BITS": 1, "OUT_BITS": 1}, {"LANES": 3, "IN_BITS": 7, "OUT_BITS": 9}],
+    "qc_multiply": [
+        {"WORDS": 1, "PIXELS": 1},
+        {"LANES": 3, "A_SIGNED": 1, "A_ZERO": -3, "P_BITS": 9, "P_SIGNED": 1, "WORDS": 5},
+        {"A_BITS": 8, "P_BITS": 3, "A_ZERO": 200, "B_ZERO": -8, "Q_BITS": 9, "OUT_BITS": 12},
+        {"WORDS": 1, "PIXELS": 49, "Q_SIGNED": 1, "B_SIGNED": 1, "OUT_BITS": 17},
+    ],
     "qc_scale_shift": [
         {"LANES": 3, "IN_BITS": 5, "IN_SIGNED": 0, "M_BITS": 7, "WORDS": 5, "SHIFT": 0},
         {"IN_BITS": 24, "M_BITS": 18, "R_BITS": 40, "SHIFT": 30, "LO": -8, "HI": 7, "OUT_BITS": 4},

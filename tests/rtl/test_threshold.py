@@ -73,7 +73,9 @@ CASES = {
 }
 
 
-def verify(case: Case, kind: type[ThresholdUnit | SerialThresholdUnit], folder: Path, seed: int) -> None:
+def verify(
+    case: Case, kind: type[ThresholdUnit | SerialThresholdUnit], folder: Path, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     thresholds, table = case.steps(rng)
     unit = kind.build(

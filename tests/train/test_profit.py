@@ -18,13 +18,17 @@ from torch import Tensor, nn
 from qcompiler.errors import QCompilerError
 from qcompiler.quant.profit import PROFIT, ProfitConfig
 from qcompiler.train.average import WeightAverage
+from qcompiler.train.batches import Batches
 from qcompiler.train.checkpoint import read_checkpoint
 from qcompiler.train.config import TrainConfig
 from qcompiler.train.dataset import load_data
 from qcompiler.train.interrupt import Interrupted
 from qcompiler.train.log import JSONL
 from qcompiler.train.methods import make_method
+from qcompiler.train.network import make_model
 from qcompiler.train.optimizer import begins_stage, rate
+from qcompiler.train.pixels import pixels, resolve
+from qcompiler.train.plain import Plain
 from qcompiler.verbs.train import train
 from tests.train.nets import CLASSES, At, settings
 
@@ -130,6 +134,53 @@ def test_momentum_and_rate_start_anew_with_a_stage(whole: TrainConfig) -> None:
     assert rates == [0.05 * method.rate(k / 27) for k in range(27)]
     for k in begun[2:]:  # the cosine of one stage, the warm-up of the next
         assert rates[k - 1] < 0.5 * max(rates) and rates[k] < rates[k + 1]
+
+
+class Stages(Plain):
+    """At rate 0, so that momentum is a sum of the steps' gradients at the same weights."""
+
+    def __init__(self, begins: int) -> None:
+        object.__setattr__(self, "begins", begins)
+
+    def plan(self, steps: int) -> None:
+        assert steps == 9
+
+    def phase(self, done: float) -> int:
+        return int(done * 9 >= self.begins)  # type: ignore[attr-defined]
+
+    def rate(self, done: float) -> float:
+        return 0.0
+
+
+def test_a_stage_begins_without_momentum(tmp_path: Path) -> None:
+    """Resumed or not, one step after its begin there is that step's gradient alone."""
+    found = {}
+    for begins, stops in {5: (6,), 4: (4, 5, 6), 9: (6,)}.items():
+        config = settings(tmp_path, checkpoint_dir=tmp_path / str(begins), epochs=1,
+                          model="tests.train.nets:Normless", weight_decay=0.0)  # fmt: skip
+        for at in stops:
+            with pytest.raises(Interrupted):
+                train(
+                    config,
+                    method=Stages(begins),
+                    progress=At(at, lambda: signal.raise_signal(signal.SIGINT)),
+                )
+        state = read_checkpoint(config.checkpoint_dir).optimizer["state"]
+        found[begins] = state[0]["momentum_buffer"]
+    draws = settings(tmp_path, epochs=1, model="tests.train.nets:Normless")
+    data = load_data(draws)
+    resolved = resolve(draws, data.train)
+    batches = Batches(data.train, pixels(resolved), 16, 0, "crop-flip", 0, 1)
+    model = make_model(draws.model, 0)
+    gradients = []
+    for step in range(6):
+        images, labels = batches(0, step)
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        gradients.append(torch.autograd.grad(loss, model.get_parameter("conv.weight"))[0])
+    for begins, held in found.items():
+        begun = 0 if begins == 9 else begins
+        expected = sum(0.9 ** (5 - k) * gradients[k] for k in range(begun, 6))
+        torch.testing.assert_close(held, expected, rtol=1e-4, atol=1e-6)
 
 
 # ---- the mean of the weights -----------------------------------------------------------------

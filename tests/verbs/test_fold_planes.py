@@ -14,6 +14,7 @@ from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
+from qcompiler.passes.choose_search import ChooseSearch
 from qcompiler.passes.fold import FoldingSpace, bottleneck
 from qcompiler.passes.folding import Folding
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
@@ -83,7 +84,8 @@ def test_folds_of_different_planes(
     """``counts``: plane steps a pixel with planes of each fold, and with those of the layer."""
     whole = run_passes(network(), TO_HARDWARE[:-1])
     space = folding_space(run_passes(whole, TO_HARDWARE[-1:]))
-    hardware = run_passes(picked(space, *picks), CONNECT)
+    serial = ChooseSearch(lambda op, inputs, outputs: 0.0 if op.serial else 1.0)
+    hardware = run_passes(picked(space, *picks), [serial, *CONNECT])
     for name, (own, layer) in counts.items():
         op = hardware.op(name)
         assert (op.per_fold, op.repeat) == (True, own)

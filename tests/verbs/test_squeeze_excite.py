@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qcompiler.errors import VerificationError
@@ -13,10 +14,13 @@ from qcompiler.ir.graph import Graph
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.fold import bottleneck
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
+from qcompiler.quant.config import QuantConfig
 from qcompiler.verbs.compile import Compiled, Target, write_build
+from qcompiler.verbs.compile import compile as compile_network
+from qcompiler.verbs.quantize import quantize
 from qcompiler.verbs.verify import Stall, Verified, lopsided, verify
 from tests.graphs import folding_space
-from tests.squeeze import block, bottlenecks, slow_gate
+from tests.squeeze import Excited, block, bottlenecks, slow_gate
 
 pytestmark = pytest.mark.sim
 CHIP = device("ecp5-85k")
@@ -79,3 +83,13 @@ def test_a_few_beats_less_slow_the_frame_and_less_than_a_frame_hangs(tmp_path: P
     assert rate(depth - slack - 2 * words) > compiled.report.cycles
     with pytest.raises(VerificationError, match="hangs at cycle"):
         rate(pixels * words - 4)
+
+
+def test_from_torch(tmp_path: Path) -> None:
+    """h-swish and h-sigmoid as torch has them, quantized, compiled and verified."""
+    samples = np.random.default_rng(0).normal(0, 1, (24, 2, 8, 8)).astype(np.float32)
+    graph = quantize(Excited().eval(), samples, QuantConfig(4, 4)).graph
+    compiled = compile_network(graph, Target(fps=20_000), out=tmp_path / "build")
+    assert compiled.hardware.find(hw.Multiply)
+    result = verify(tmp_path / "build", samples[:3], stalls=lopsided(0.6))
+    assert result.cycles_per_frame == compiled.report.cycles

@@ -7,13 +7,19 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from qcompiler.errors import QCompilerError
 from qcompiler.ir import nn as ir
+from qcompiler.models.mobilenet_parts import NegativePad2d, SqueezeExcite
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.integerize import Integerize
 from qcompiler.quant.qat.activation import ActivationQuantizer
 from qcompiler.quant.qat.insert import insert_activation_quantizers
 from qcompiler.quant.qat.lsq import LSQ, LSQConfig
+from qcompiler.quant.qat.sites import Sites, Values
+from qcompiler.reference.integer import IntegerReference
+from qcompiler.reference.nn import run_nn
 
 X = torch.randn(16, 2, 8, 8, generator=torch.Generator().manual_seed(3))
 
@@ -127,3 +133,95 @@ def test_trained_steps_of_an_addition_stay() -> None:
     graph = method.finalize(model.eval(), X.numpy()).graph
     found = {round(float(graph.op(q).spec.step_in), 7) for q in graph.find(ir.Quantizer)}
     assert {round(s, 7) for s in steps} <= found
+
+
+# ---- MobileNets ---------------------------------------------------------------------------
+
+
+class Bottlenecks(nn.Module):
+    """Linear bottlenecks around an addition, then squeeze-and-excite in front of a projection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.reduce = nn.Conv2d(2, 4, 1)
+        self.expand, self.shrink = nn.Conv2d(4, 8, 1), nn.Conv2d(8, 4, 1)
+        self.wide = nn.Conv2d(4, 8, 1)
+        self.squeeze = SqueezeExcite(8, 4)
+        self.last = nn.Conv2d(8, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.reduce(x)
+        x = x + self.shrink(F.relu6(self.expand(x)))
+        return self.last(self.squeeze(F.relu(self.wide(x))))
+
+
+def sites(net: nn.Module) -> dict[str, tuple[set[str], Values]]:
+    """Of each site: its nodes, who reads the codes, and what is known."""
+    traced = fx.symbolic_trace(net)
+    return {
+        "+".join(n.name for n in site.nodes): (
+            {user.name for users in site.users for user in users},
+            site.values,
+        )
+        for site in Sites(traced).find()
+    }
+
+
+def test_additions_get_what_is_in_a_linear_bottleneck_and_products_are_left_alone() -> None:
+    found = sites(Bottlenecks())
+    assert {name: users for name, (users, _) in found.items()} == {
+        "reduce": {"expand"},  # the addition reads it unquantized
+        "relu6": {"shrink"},
+        "add": {"wide"},
+        "squeeze_avgpool": {"squeeze_fc1"},  # not the ReLU that it and the product read
+        "squeeze_activation": {"squeeze_fc2"},
+        "mul": {"last"},
+    }
+    positive = {name for name, (_, values) in found.items() if values.positive}
+    assert positive == {"relu6", "squeeze_avgpool", "squeeze_activation", "mul"}
+
+
+class Swish(nn.Module):
+    """h-swish in front of a padded layer and a 1x1 layer."""
+
+    def __init__(self, pad: nn.Module | None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.act = nn.Conv2d(2, 4, 1), nn.Hardswish()
+        self.pad = pad or nn.Identity()
+        self.deep = nn.Conv2d(4, 4, 3, padding=int(pad is None))
+        self.last = nn.Conv2d(4, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.act(self.deep(self.pad(self.act(self.stem(x))))))
+
+
+@pytest.mark.parametrize(
+    ("pad", "border"),
+    [(None, 0.0), (NegativePad2d(1), -0.375), (nn.ConstantPad2d(1, -0.375), -0.375),
+     (nn.ZeroPad2d(1), 0.0)],
+)  # fmt: skip
+def test_the_form_of_an_hswish_follows_its_border(pad: nn.Module | None, border: float) -> None:
+    found = list(sites(Swish(pad)).values())
+    assert [(v.swish, v.positive, v.borders) for _, v in found] == [
+        (True, False, {border}),
+        (True, False, frozenset()),
+    ]
+    model = insert_activation_quantizers(Swish(pad), 4, "lsq", X)
+    padded, plain = quantizers(model)
+    assert (padded.offset, padded.signed) == ((-0.375, False) if border else (0.0, True))
+    assert (plain.offset, plain.signed) == (0.0, True)  # LSQ's own form where nothing needs another
+
+
+def test_lsq_with_negative_padding_ends_in_integers() -> None:
+    method = LSQ(LSQConfig(bits=4, activations=4))
+    model = method.prepare(Swish(NegativePad2d(1)), X).eval()
+    result = method.finalize(model, X.numpy())
+    integers = IntegerReference(run_passes(result.graph, [Integerize("exact")]))
+    got = integers.decode(integers(integers.encode(X.numpy())))
+    fake = run_nn(result.graph, X, dtype=torch.float64).numpy()
+    assert abs(got - fake).max() == 0
+    assert {float(result.graph.op(q).spec.offset) for q in result.graph.find(ir.Quantizer)} == {
+        0.0, -0.375,
+    }  # fmt: skip
