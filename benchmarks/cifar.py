@@ -108,7 +108,9 @@ def speed_ratio(
 def run_rtl(case: Case, quantized: Quantized, images: Any, folder: Path) -> dict[str, Any]:
     """Compile and simulate; raises VerificationError at the first difference."""
     build = folder / f"{case.name}_build"
-    compiled = compile_network(quantized.graph, Target(fps=case.fps, top=case.name, oversize=True), out=build)
+    compiled = compile_network(
+        quantized.graph, Target(fps=case.fps, top=case.name, oversize=True), out=build
+    )
     with Bars() as bars:
         checked = verify(build, images, extremes=False, progress=bars)
     if len(images) > 1 and checked.cycles_per_frame != compiled.report.cycles:

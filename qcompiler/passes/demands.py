@@ -108,9 +108,8 @@ class Demands:
         op, y = self.graph.op(value.node), self.graph.type(value)
         inputs = [self.graph.type(v) for v in self.graph.inputs(value.node)]
         if y.positions == 1:
-            busy: float = op.latency + max(op.tail(x, y) for x in inputs)
-            return total + self._tick * busy
-        if len({x.positions for x in inputs}) > 1:  # all of a frame could be made with its gate
+            total = total + self._tick * (op.latency + max(op.tail(x, y) for x in inputs))
+        elif len({x.positions for x in inputs}) > 1:  # all of a frame could be made with its gate
             step = self._tick * op.cycles(inputs, [y]) / y.positions * np.arange(len(total))
             total = np.maximum.accumulate(total - step) + step
         return total

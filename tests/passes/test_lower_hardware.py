@@ -11,7 +11,9 @@ from qcompiler.ir import integer
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.lower_hardware import LowerHardware, make_window
+from qcompiler.passes.pipeline import TO_HARDWARE
 from tests.graphs import integer_graph, lowered, text
+from tests.squeeze import block
 
 
 def test_text() -> None:
@@ -81,6 +83,19 @@ def test_a_pool_over_the_whole_map_needs_no_window() -> None:
     assert isinstance(graph.op("op0"), hw.GlobalSum)
     graph = run_passes(integer_graph(integer.MaxPool((5, 6), (1, 1))), [LowerHardware()])
     assert isinstance(graph.op("op0"), hw.MaxPool)
+
+
+def test_squeeze_and_excite() -> None:
+    explicit = run_passes(block(), TO_HARDWARE[:-1])
+    graph = run_passes(explicit, [LowerHardware()])
+    gate, product = graph.op("se_gate"), graph.op("se_product")
+    assert isinstance(gate, hw.Lookup) and isinstance(product, hw.Multiply)
+    np.testing.assert_array_equal(gate.table, explicit.op("se_gate").table)
+    for name in ("se_gate", "se_product"):
+        kind = explicit.type(name)
+        assert (graph.type(name).shape, graph.type(name).elem) == (kind.shape, kind.integers)
+    with pytest.raises(GraphError, match="se_gate: a table of 16 entries for codes"):
+        graph.reconnect("se_gate", 0, "se_pool")
 
 
 def test_padding_must_be_explicit() -> None:
