@@ -27,11 +27,13 @@ from qcompiler.verbs.train import Trained, train
 
 console = Console(soft_wrap=True, width=140)
 NETWORKS = ("v2", "v3", "v3_zeros")
-METHODS = {
-    "profit": ("profit", {}),
-    "duq": ("profit", {"freeze": "no"}),
+SHORT = {"float_stage": "no", "bn_epochs": "2"}  # of the paper's stages, for few epochs
+METHODS: dict[str, tuple[str, dict[str, str]]] = {
+    "profit": ("profit", SHORT),
+    "duq": ("profit", {**SHORT, "freeze": "no"}),
     "lsq": ("lsq", {}),
 }
+STAIRS = {4: "8,4", 3: "8,4,3"}
 ROOT = Path("build/profit")
 
 
@@ -106,6 +108,8 @@ def float_network(network: str, options: argparse.Namespace) -> dict[str, Any]:
 def quantized(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     """Train one cell and say what was found."""
     method, settings = METHODS[cell.method]
+    if method == "profit":
+        settings = {**settings, "w_bits": STAIRS[cell.bits], "a_bits": STAIRS[cell.bits]}
     result, seconds = run(
         TrainConfig(
             checkpoint_dir=folder_of(cell, options.epochs),
@@ -132,9 +136,10 @@ def quantized(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def ranking(folder: Path) -> list[Any]:
-    """The layers by AIWQ, as a run with freezing left them."""
-    path = folder / "aiwq.json"
-    return list(json.loads(path.read_text())) if path.is_file() else []
+    """AIWQ of each convolution, most unstable first, as the last stages of a run use it."""
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    found = [row["layers"] for row in rows if row.get("layers")]
+    return [{"layer": name, **figures} for name, figures in found[-1].items()] if found else []
 
 
 def bars(cells: Cells) -> dict[str, Any]:
@@ -159,7 +164,7 @@ def bars(cells: Cells) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--float-epochs", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=6, help="of each quantized training")
+    parser.add_argument("--epochs", type=int, default=4, help="of each quantized training")
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import rom_cost, rom_cost_of
+from qcompiler.estimate.memory import block_rom, rom_cost, rom_cost_of, weight_rom_cost
 from qcompiler.estimate.parts import Parts, clog2, even
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
@@ -47,7 +47,11 @@ def _serial(op: hw.Threshold, x: StreamType, y: StreamType, family: str) -> Part
     for lane in range(op.lanes):
         levels = _levels(op, x, lane)
         heap = np.concatenate([levels[0], *levels] if stages > 1 else levels, axis=1)
-        roms.append(rom_cost_of(heap.reshape(-1), bits, family, rows=words))
+        contents = heap.reshape(-1)
+        if block_rom(bits, len(contents)):
+            roms.append(weight_rom_cost(bits, len(contents), family))
+        else:  # the comparison is in the path of the address: mapped for speed, as counted ones
+            roms.append(rom_cost_of(contents, bits, family, rows=words, counted=True))
     codes = Cost(ff=op.lanes * y.elem.bits) if op.offset is not None else _codes(op, x, y, family)
     ff = x.width + stages + 4 + clog2(words) + op.lanes * (stages - 1)
     features = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from qcompiler.estimate.memory import block_rom
 from qcompiler.hardware.render import ENV, hex_rom, hexlit
 from qcompiler.hardware.step_table import StepTableUnit
 
@@ -19,6 +20,11 @@ class SerialThresholdUnit(StepTableUnit):
     @property
     def search_depth(self) -> int:
         return self.words << self.stages if self.stages > 1 else self.words
+
+    @property
+    def rom_attribute(self) -> str:
+        """Asks for block RAM where the cost model counts on it: see `block_rom`."""
+        return '(* rom_style = "block" *) ' if block_rom(self.x_bits, self.search_depth) else ""
 
     def search_address(self, lane: int) -> str:
         """Where the threshold that is compared next is read."""
