@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMP := $(VENV)/.stamp
 
-.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement clean
+.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement bench-profit bench-mobilenet-rtl profit-report clean
 
 help:           ## what can be made
 	@grep -hE '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -55,6 +55,16 @@ bench-csq: $(STAMP)  ## CSQ, LSQ and BSQ on CIFAR-10: hours; goes on where it st
 bench-csq-full: $(STAMP)  ## the same with the paper's 600 epochs: days without a GPU
 	$(BIN)/python benchmarks/csq.py --epochs 600 --lr 0.1 --name csq_full --strength 0.01 --search 0.99 \
 		--set search=0.99 strength=0.01 gate_rate=1
+
+bench-profit: $(STAMP)  ## PROFIT, DuQ and LSQ on MobileNets, CIFAR-10: a day; goes on where it stopped
+	$(BIN)/python benchmarks/profit.py
+
+bench-mobilenet-rtl: $(STAMP)  ## the MobileNets of bench-profit and MLPerf Tiny's in simulation, bit by bit
+	$(BIN)/python benchmarks/mobilenet_rtl.py
+
+profit-report: $(STAMP)  ## results of the two as tables and a picture in docs/
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/profit_report.py
 
 bench-ptq-agreement: $(STAMP)  ## how often quantized ResNet-8 answers as the float network does
 	$(BIN)/python benchmarks/ptq_agreement.py
