@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import record
 from cells import Cells
-from profit import ROOT as FLOAT
-from profit import Cell, folder_of
+from profit import Cell, float_folder, folder_of
 from rich.console import Console
 
 from qcompiler.errors import VerificationError
@@ -53,12 +52,13 @@ class Network:
     extremes: bool
 
 
-def trained(cell: Cell, epochs: int) -> Network:
+def trained(cell: Cell, options: argparse.Namespace) -> Network:
     """A network of bench-profit, with three test images."""
-    folder = folder_of(cell, epochs)
+    folder = folder_of(cell, options.float_epochs, options.epochs)
     if not (folder / "net.qc").is_dir():
         raise SystemExit(f"{folder}/net.qc is missing: make bench-profit trains it")
-    images = np.load(FLOAT / f"float_{cell.network}" / "calibration.npz")["images"][:3]
+    samples = float_folder(cell.network, options.float_epochs) / "calibration.npz"
+    images = np.load(samples)["images"][:3]
     return Network(read_graph(folder / "net.qc"), images, STALLED, extremes=True)
 
 
@@ -149,17 +149,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="xc7a200t")
     parser.add_argument("--lut", type=int, default=60000)
+    parser.add_argument("--float-epochs", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=4, help="of bench-profit's networks")
     parser.add_argument("--only", nargs="*", help="v2_w4a4, v3_w4a4, vww_w8a8, vww_w4a4")
     options = parser.parse_args()
     if not record.DATA.is_dir():
         print(f"{record.DATA} is missing: this benchmark needs its images and checkpoints")
         return 2
-    what = ("device", "lut", "epochs")
+    what = ("device", "lut", "float_epochs", "epochs")
     cells = Cells("mobilenet_rtl", {k: getattr(options, k) for k in what}, bars)
-    networks = {
-        "v2_w4a4": lambda: trained(Cell("v2", 4, "profit"), options.epochs),
-        "v3_w4a4": lambda: trained(Cell("v3", 4, "profit"), options.epochs),
+    networks: dict[str, Callable[[], Network]] = {
+        "v2_w4a4": lambda: trained(Cell("v2", 4, "profit"), options),
+        "v3_w4a4": lambda: trained(Cell("v3", 4, "profit"), options),
         "vww_w8a8": lambda: visual_wake_words(8),
         "vww_w4a4": lambda: visual_wake_words(4),
     }

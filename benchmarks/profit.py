@@ -12,7 +12,6 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,9 +66,14 @@ def planned(seeds: int) -> list[Cell]:
     return [*first, *more, *rest]
 
 
-def folder_of(cell: Cell, epochs: int) -> Path:
+def float_folder(network: str, float_epochs: int) -> Path:
+    """Where a float network is trained; its weights are weights.pt there."""
+    return ROOT / f"float_{network}_e{float_epochs}"
+
+
+def folder_of(cell: Cell, float_epochs: int, epochs: int) -> Path:
     """Where a cell is trained; its network is net.qc there."""
-    return ROOT / f"e{epochs}" / cell.name
+    return ROOT / f"f{float_epochs}_e{epochs}" / cell.name
 
 
 def common(options: argparse.Namespace, network: str) -> dict[str, Any]:
@@ -83,18 +87,23 @@ def common(options: argparse.Namespace, network: str) -> dict[str, Any]:
 
 
 def run(config: TrainConfig) -> tuple[Trained, float]:
+    """Train, or find it trained; seconds of all epochs, whenever they ran."""
     console.print(f"[bold]{config.checkpoint_dir}[/bold]")
-    began = time.perf_counter()
     with Bars() as bars:
         result = train(config, progress=bars)
-    return result, round(time.perf_counter() - began, 1)
+    return result, round(sum(row["seconds"] for row in log(config.checkpoint_dir)), 1)
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a run's log, one an epoch."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 def float_network(network: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train a float network, or find it trained."""
     result, seconds = run(
         TrainConfig(
-            checkpoint_dir=ROOT / f"float_{network}",
+            checkpoint_dir=float_folder(network, options.float_epochs),
             method="float",
             epochs=options.float_epochs,
             lr=0.1,
@@ -110,10 +119,11 @@ def quantized(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     method, settings = METHODS[cell.method]
     if method == "profit":
         settings = {**settings, "w_bits": STAIRS[cell.bits], "a_bits": STAIRS[cell.bits]}
+    folder = folder_of(cell, options.float_epochs, options.epochs)
     result, seconds = run(
         TrainConfig(
-            checkpoint_dir=folder_of(cell, options.epochs),
-            weights=ROOT / f"float_{cell.network}" / "weights.pt",
+            checkpoint_dir=folder,
+            weights=float_folder(cell.network, options.float_epochs) / "weights.pt",
             method=method,
             bits=cell.bits,
             activations=cell.bits,
@@ -131,14 +141,13 @@ def quantized(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         "hard": round(100 * result.hard_accuracy, 2),
         "soft": round(100 * result.soft_accuracy, 2),
         "seconds": seconds,
-        "ranking": ranking(folder_of(cell, options.epochs)),
+        "ranking": ranking(folder),
     }
 
 
 def ranking(folder: Path) -> list[Any]:
     """AIWQ of each convolution, most unstable first, as the last stages of a run use it."""
-    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    found = [row["layers"] for row in rows if row.get("layers")]
+    found = [row["layers"] for row in log(folder) if row.get("layers")]
     return [{"layer": name, **figures} for name, figures in found[-1].items()] if found else []
 
 
@@ -157,8 +166,19 @@ def bars(cells: Cells) -> dict[str, Any]:
                     name = f"v3_w{bits}a{bits}_{method}_no_negative_padding"
                     name = name.replace("profit_", "")
                 if found:
-                    out[name] = round(statistics.mean(c["hard"] for c in found), 2)
+                    shared = _shared_seeds(cells, network, bits) or {c["seed"] for c in found}
+                    hard = [c["hard"] for c in found if c["seed"] in shared]
+                    out[name] = round(statistics.mean(hard or [c["hard"] for c in found]), 2)
     return out
+
+
+def _shared_seeds(cells: Cells, network: str, bits: int) -> set[int]:
+    """Seeds that all methods were trained with: no method is judged by luckier ones."""
+    by_method = [
+        {c["seed"] for c in cells.where(network=network, bits=bits, method=method)}
+        for method in METHODS
+    ]
+    return set.intersection(*by_method)
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ SHOWN = 5
 _WEIGHTS = frozenset(
     op.__name__
     for op in vars(hw).values()
-    if isinstance(op, type) and issubclass(op, hw.Engine | hw.Scale | hw.Threshold)
+    if isinstance(op, type) and issubclass(op, hw.Engine | hw.Scale | hw.Threshold | hw.Lookup)
 )
 """Ops whose memories hold what was trained; those of the others hold pixels on their way."""
 

@@ -20,7 +20,8 @@ class ChooseSearch:
 
     The slowest module decides the time, and stays the slowest. Results come evenly, or wait in a
     line buffer or a FIFO that `SizeFifos` puts in place, so a search needs no more than its average
-    rate. Foldings and lanes must be final.
+    rate; but not behind a `Slice`, which lets whole rows through and drops others. Foldings and
+    lanes must be final.
 
     Args:
         price: Of a search.
@@ -33,7 +34,7 @@ class ChooseSearch:
         _, frame = bottleneck(graph)
         for name in graph.find(hw.Threshold):
             op: hw.Threshold = graph.op(name)
-            if op.serial or not op.stages:
+            if op.serial or not op.stages or _behind_slice(graph, name):
                 continue
             inputs, outputs = [graph.type(v) for v in graph.inputs(name)], graph.types(name)
             serial = replace(op, serial=True)
@@ -42,3 +43,14 @@ class ChooseSearch:
             ) < self.price(op, inputs, outputs):
                 graph.replace(name, serial)
         return graph
+
+
+def _behind_slice(graph: Graph, name: str) -> bool:
+    """Whether a node's stream comes from a slice with no line buffer in between."""
+    for value in graph.inputs(name):
+        op = graph.op(value.node)
+        if isinstance(op, hw.Slice):
+            return True
+        if not isinstance(op, hw.Window) and _behind_slice(graph, value.node):
+            return True
+    return False

@@ -307,7 +307,7 @@ def _behind(x: Carried, function: ClippedAffine) -> Carried:
 
 
 def _scalar(spec: nn.QuantSpec) -> tuple[float, float]:
-    if spec.step_out.ndim or spec.offset.ndim:
+    if spec.step_in.ndim or spec.step_out.ndim or spec.offset.ndim:
         raise GraphError("activations are quantized per tensor")
     return float(spec.step_out), float(spec.offset)
 

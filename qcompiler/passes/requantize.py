@@ -21,6 +21,7 @@ M_BITS = 18  # multiplier width: an ECP5 MULT18X18 or the narrow port of a DSP48
 N_MAX = 40
 STEP_TABLE_BITS = 4  # the widest code that gets a step table by default
 FEW = 2**-6  # share of the accumulator's values whose code a pre-code may change
+MANY = 2**-4  # the same of the widest: beyond, tables are worth their price
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ def requantize(
         return Requantized(exact, 0, values)
     if function.inner is not None:
         return _by_pre_code(function, function.inner, domain, spec, exact)
-    op = scale_shift(function, spec)
+    op = scale_shift(function, spec, domain)
     if op is None:
         return Requantized(exact, 0, values)
     return Requantized(op, _differences(op, exact, domain), values)
@@ -73,7 +74,7 @@ def requantize(
 def _cheap_lookup(
     function: ClippedAffine, domain: IntType, spec: QuantSpec
 ) -> integer.Lookup | None:
-    one, entries = function.one(), domain.hi - domain.lo + 1
+    one, entries = function.one(), 1 << domain.bits  # of the ROM, which codes address as they are
     thresholds = len(function.scale) * (spec.hi - spec.lo)
     memory = entries * IntType(spec.lo, spec.hi).bits
     if one is None or entries > LOOKUP_MOST or memory > thresholds * domain.bits:
@@ -88,18 +89,18 @@ def _by_pre_code(
     spec: QuantSpec,
     exact: integer.StepTable,
 ) -> Requantized:
-    """The narrowest pre-code that changes few codes, else the widest; the step table if none."""
+    """The narrowest pre-code that changes few codes, else the widest; the step table if bad."""
     values = (domain.hi - domain.lo + 1) * len(function.scale)
     found = Requantized(exact, 0, values)
     for bits in range(min(IntType(spec.lo, spec.hi).bits + 1, PRE_BITS), PRE_BITS + 1):
         grid = pre_quantizer(function, domain, spec, bits)
-        if grid is None or (pre := scale_shift(inner, grid.spec)) is None:
-            return found
+        if grid is None or (pre := scale_shift(inner, grid.spec, domain)) is None:
+            break
         op = lookup_of(grid.tail, grid.values(), spec)
         found = Requantized(op, code_differences(pre, op, exact, domain), values, pre)
         if found.differences <= FEW * values:
-            break
-    return found
+            return found
+    return found if found.differences <= MANY * values else Requantized(exact, 0, values)
 
 
 def step_table(function: ClippedAffine, domain: IntType, spec: QuantSpec) -> integer.StepTable:
@@ -107,8 +108,10 @@ def step_table(function: ClippedAffine, domain: IntType, spec: QuantSpec) -> int
     return integer.StepTable(thresholds, table, IntType(spec.lo, spec.hi))
 
 
-def scale_shift(function: ClippedAffine, spec: QuantSpec) -> integer.ScaleShift | None:
-    """ScaleShift, or None where the channels clip at different codes, or the function bends."""
+def scale_shift(
+    function: ClippedAffine, spec: QuantSpec, domain: IntType
+) -> integer.ScaleShift | None:
+    """ScaleShift, or None where channels clip at different codes, it bends, or 64 bits overflow."""
     if function.inner is not None:
         return None
 
@@ -132,7 +135,8 @@ def scale_shift(function: ClippedAffine, spec: QuantSpec) -> integer.ScaleShift 
         return None
     # A bias far outside the codes' range saturates: keep r within what any code can need.
     r = np.floor(shift * 2.0**n)
-    if np.abs(r).max() >= 2**62:
+    reach = max(abs(domain.lo), abs(domain.hi)) * int(np.abs(m).max())
+    if reach + float(np.abs(r).max()) >= 2**62:
         return None
     out = IntType(spec.lo, spec.hi)
     return integer.ScaleShift(m, r.astype(np.int64), n, IntType(lo, hi), out)

@@ -125,3 +125,11 @@ def test_the_grid_covers_what_the_codes_depend_on() -> None:
     assert grid.spec.hi <= 4095
     parts = float(spec.step_in) / float(grid.spec.step_in)
     assert round(parts) % 2 == 1 and parts == pytest.approx(round(parts))
+
+
+def test_a_pre_code_that_loses_a_channel_is_not_taken() -> None:
+    """The shift fits the steepest channel; one 2^20 times flatter would get the multiplier 0."""
+    scale = np.array([0.5, 0.5 / 2**20] * 3)
+    function = ClippedAffine.affine(scale, -1.0, 6).then_hard_swish()
+    chosen = requantize(function, IntType(-(2**22), 2**22), SPECS["signed"], "auto")
+    assert chosen.kind == "StepTable" and chosen.differences == 0

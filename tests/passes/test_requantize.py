@@ -16,6 +16,8 @@ from tests.passes.test_clipped_affine import by_table, random_function, random_s
 
 Array = np.ndarray[Any, Any]
 
+WIDE = IntType(-(2**20), 2**20)
+
 
 def by_definition(op: integer.ScaleShift, x: Array) -> Array:
     """Python integers, so that nothing wraps."""
@@ -48,7 +50,7 @@ def test_differences_against_brute_force(seed: int) -> None:
     exact = requantize(function, domain, spec, "exact").op
     assert isinstance(exact, integer.StepTable)
     want = by_table(exact.thresholds, exact.table, x)
-    ops = [scale_shift(function, spec), random_op(rng, 6, spec)]
+    ops = [scale_shift(function, spec, domain), random_op(rng, 6, spec)]
     rising = function.scale >= 0
     for op in ops:
         if op is None:
@@ -92,16 +94,26 @@ def test_scale_shift_is_off_by_one_at_rounding_boundaries_alone(seed: int) -> No
 
 def test_multipliers_use_their_width() -> None:
     function = ClippedAffine.affine(np.array([1e-3, -7e-4]), 0.0, 2)
-    op = scale_shift(function, QuantSpec.uniform(0.5, -127, 127))
+    op = scale_shift(function, QuantSpec.uniform(0.5, -127, 127), WIDE)
     assert op is not None
     assert 2 ** (M_BITS - 1) <= np.abs(op.m).max() < 2**M_BITS
     assert op.n <= N_MAX and (op.m < 0).tolist() == [False, True]
-    tiny = scale_shift(ClippedAffine.affine(1e-15, 0.0, 1), QuantSpec.uniform(0.5, -127, 127))
+    spec = QuantSpec.uniform(0.5, -127, 127)
+    tiny = scale_shift(ClippedAffine.affine(1e-15, 0.0, 1), spec, WIDE)
     assert tiny is not None and tiny.n == N_MAX
 
 
+def test_products_beyond_64_bits_get_a_step_table() -> None:
+    function = ClippedAffine.affine(1e-15, 0.0, 1)
+    domain = IntType(-(2**50), 2**50)
+    spec = QuantSpec.uniform(0.5, -7, 7)
+    assert scale_shift(ClippedAffine.affine(1.0, 0.0, 1), spec, domain) is None
+    assert isinstance(requantize(function, domain, spec, "exact").op, integer.StepTable)
+
+
 def test_rounds_half_up() -> None:
-    op = scale_shift(ClippedAffine.affine(0.5, 0.0, 1), QuantSpec.uniform(1.0, -127, 127))
+    spec = QuantSpec.uniform(1.0, -127, 127)
+    op = scale_shift(ClippedAffine.affine(0.5, 0.0, 1), spec, WIDE)
     assert op is not None
     np.testing.assert_array_equal(
         by_definition(op, np.arange(-4, 5))[0], [-2, -1, -1, 0, 0, 1, 1, 2, 2]

@@ -113,6 +113,19 @@ def test_never_where_it_would_be_late() -> None:
         assert searches(run_passes(search(64, 1, slower), [SERIAL])) == {"q": slower == 4}
 
 
+def test_never_behind_a_slice() -> None:
+    """It lets whole rows through, whose results come faster than on average."""
+    graph = search(64, 1, 16)
+    assert searches(run_passes(graph, [SERIAL])) == {"q": True}
+    sliced = Graph("hardware")
+    sliced.add("x", graph.op("x"))
+    sliced.add("rows", hw.Slice("rows", (0, 3, 2), (0, 1, 4)), ["x"])
+    sliced.add("q", graph.op("q"), ["rows"])
+    sliced.add("slow", graph.op("slow"), ["q"])
+    sliced.add("y", graph.op("y"), ["slow"])
+    assert searches(run_passes(sliced, [SERIAL])) == {"q": False}
+
+
 def test_a_constant_is_not_searched() -> None:
     graph = search(4, 4)
     none, zero = np.zeros((4, 0), np.int64), np.zeros((4, 1), np.int64)
