@@ -19,7 +19,7 @@ from qcompiler.frontend.call import TABLE, Bound, Call, Const, supported
 from qcompiler.frontend.names import safe_name
 from qcompiler.frontend.nodes import has_tensor, is_impure, is_size, map_nodes, place, trains
 from qcompiler.frontend.problems import Problem, Refusal, TrainingMode, report
-from qcompiler.frontend.spelled_out import spelled_out
+from qcompiler.frontend.spelled_out import SpelledOut, spelled_out
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.types import Shape
@@ -168,8 +168,9 @@ class Importer:
             return
         if group := self.spelled_out.get(node):
             if group.source in self.bound:
+                self._check_unwritten(node, group)
                 call = Call(self, node, {"self": self.bound[group.source]})
-                self._bind(node, TABLE[group.operator](call), call.shape)
+                self.bound[node] = _of_shape(TABLE[group.operator](call), call.shape)
             return
         tensors = [arg for arg in node.all_input_nodes if has_tensor(arg)]
         if not has_tensor(node) and (not node.users or not tensors or is_size(node)):
@@ -189,9 +190,28 @@ class Importer:
         elif trains(node):  # cannot be converted, but tells why the model cannot
             raise TrainingMode
 
+    def _check_unwritten(self, node: fx.Node, group: SpelledOut) -> None:
+        """Refuse a group unless its one call at the end sees what its first call saw.
+
+        Calls of the group may write to its source, if nothing reads that any more: the result has
+        memory of its own. What they write to besides is read by the group alone.
+        """
+        inside, source = group.others | {node}, self.bound[group.source]
+        names = [n for n, b in self.bound.items() if b is source or _share(b, source)]
+        first, last = min(self.order[n] for n in inside), self.order[node]
+        users = {user for name in names for user in name.users}
+        writers = {u for u in users if _writes(u, names) and first <= self.order[u] <= last}
+        start = min((self.order[u] for u in writers), default=None)
+        read = start is not None and any(self.order[user] > start for user in users)
+        if read or writers - inside:
+            raise Refusal(
+                f"ends {group.operator.split('.')[1]} in parts, amid which {group.source.name} is "
+                "changed in place, and read later under this or another name",
+                "use the forms that are not in place, or torch's own layer",
+            )
+
     def _bind(self, node: fx.Node, result: Bound, shape: Shape) -> None:
-        if result.shape != shape:
-            raise Refusal(f"gives {shape} in torch and {result.shape} here")
+        _of_shape(result, shape)
         assert isinstance(node.target, OpOverload)
         changed = node.args[0] if node.target._schema.is_mutable else None
         if isinstance(changed, fx.Node) and isinstance(old := self.bound[changed], Bound):
@@ -294,3 +314,20 @@ class Importer:
             op = self.graph.op(name)
             if not self.graph.users(name) and not isinstance(op, nn.Input | nn.Output):
                 self.graph.remove(name)
+
+
+def _of_shape(result: Bound, shape: Shape) -> Bound:
+    if result.shape != shape:
+        raise Refusal(f"gives {shape} in torch and {result.shape} here")
+    return result
+
+
+def _share(one: Bound | Const, other: Bound | Const) -> bool:
+    if isinstance(one, Const) or isinstance(other, Const):
+        return False
+    return one.storage == other.storage
+
+
+def _writes(node: fx.Node, names: list[fx.Node]) -> bool:
+    mutable = isinstance(node.target, OpOverload) and node.target._schema.is_mutable
+    return mutable and node.args[0] in names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import fx
 
@@ -28,10 +27,15 @@ def spelled_out(graph: fx.Graph) -> dict[fx.Node, SpelledOut]:
     """
     found = {}
     for node in graph.nodes:
-        group = _matched(node) if _kind(node) == "div" and node.args[1] == 6 else None
+        group = _matched(node) if _divides_by_six(node) else None
         if group and all(set(n.users) <= group.others | {node} for n in group.others):
             found[node] = group
     return found
+
+
+def _divides_by_six(node: fx.Node) -> bool:
+    rounds = node.kwargs.get("rounding_mode") is not None
+    return _kind(node) == "div" and node.args[1:] == (6,) and not rounds
 
 
 def _matched(division: fx.Node) -> SpelledOut | None:
@@ -52,7 +56,9 @@ def _clipped(node: fx.Node) -> tuple[fx.Node, frozenset[fx.Node]] | None:
     """(x, all nodes down to it) of ``clip(x + 3, 0, 6)``."""
     low, high, seen = -INFINITE, INFINITE, {node}
     while _kind(node) in CLIPS and isinstance(node.args[0], fx.Node):
-        below, above = _ends(node)
+        if (ends := _ends(node)) is None:
+            return None
+        below, above = ends
         low, high = max(low, below), min(high, above)
         node = node.args[0]
         seen.add(node)
@@ -62,17 +68,18 @@ def _clipped(node: fx.Node) -> tuple[fx.Node, frozenset[fx.Node]] | None:
     return (source, frozenset(seen)) if isinstance(source, fx.Node) and three == 3 else None
 
 
-def _ends(node: fx.Node) -> tuple[float, float]:
+def _ends(node: fx.Node) -> tuple[float, float] | None:
+    """Least and largest value that a clip lets through; None where one is a tensor."""
     kind = _kind(node)
-    low, high = DEFAULTS.get(kind, (-INFINITE, INFINITE))
     names = ("max",) if kind == "clamp_max" else ("min", "max")
     given = dict(zip(names, node.args[1:], strict=False))
     given |= {name.removesuffix("_val"): value for name, value in node.kwargs.items()}
-    return _number(given.get("min"), low), _number(given.get("max"), high)
-
-
-def _number(item: Any, default: float) -> float:
-    return float(item) if isinstance(item, int | float) else default
+    low, high = DEFAULTS.get(kind, (-INFINITE, INFINITE))
+    least, most = given.get("min"), given.get("max")
+    least, most = low if least is None else least, high if most is None else most
+    if not isinstance(least, int | float) or not isinstance(most, int | float):
+        return None
+    return float(least), float(most)
 
 
 def _kind(node: fx.Node) -> str:

@@ -111,7 +111,7 @@ class InsertQuantizers:
             for other in groups[site.node]:
                 span, values = span.union(ranges[other.node]), values | needed[other.node]
             make = hard_swish_spec if swish[site.node] else bordered_spec
-            spec = make(span, bits[site.node], values)
+            spec = make(span, bits[site.node], values, site.layer)
             graph.insert(graph.fresh(f"{site.node}_q"), nn.Quantizer(spec), site.node)
         for layer in [*graph.find(nn.Conv), *graph.find(nn.Linear)]:
             op = graph.op(layer)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qcompiler.errors import QCompilerError
 from qcompiler.progress import Progress
-from qcompiler.quant.qat.method import Averaged, Method, Staged, Taught
+from qcompiler.quant.qat.method import Averaged, Method, Taught
 from qcompiler.train.accuracy import laid_out, soft_accuracy
 from qcompiler.train.average import WeightAverage
 from qcompiler.train.batches import NOISE, Batches, derived
@@ -55,6 +55,11 @@ class Run:
     processes: Processes
     validation: Part | None = None
 
+    @property
+    def total(self) -> int:
+        """Steps of the whole training."""
+        return self.config.epochs * self.batches.steps
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -76,10 +81,7 @@ class Trainer:
         self, run: Run, found: Checkpoint | None, progress: Progress, on_epoch: OnEpoch | None
     ) -> None:
         self.run, self.progress, self.on_epoch = run, progress, on_epoch
-        self.total = run.config.epochs * run.batches.steps
-        method: object = run.method
-        if isinstance(method, Staged):
-            method.plan(self.total)
+        self.total = run.total
         self.optimizer = make_optimizer(run.method, run.model, run.config)
         self.new, self.position = found is None, Position()
         self.accuracy: float | None = None

@@ -13,6 +13,8 @@ from qcompiler.train.network import make_model
 from qcompiler.train.options import settings
 from qcompiler.train.plain import Plain
 
+NO_CHOICE = "it ends with one network; profit chooses between the trained weights and their mean"
+
 
 def make_method(config: TrainConfig) -> Method:
     """The method that ``config`` names, with its settings.
@@ -29,6 +31,7 @@ def make_method(config: TrainConfig) -> Method:
 
 def _float(config: TrainConfig) -> Method:
     _takes_no(config, "budget", "bits", "activations", why="it does not quantize")
+    _takes_no(config, "validation", why=NO_CHOICE)
     settings(Plain, config.method, config.options)
     return Plain()
 
@@ -37,6 +40,7 @@ def _csq(config: TrainConfig) -> Method:
     from qcompiler.quant.csq import CSQ, CSQConfig
 
     _takes_no(config, "bits", why="it chooses them within --budget")
+    _takes_no(config, "validation", why=NO_CHOICE)
     if config.budget is None:
         raise QCompilerError(
             "csq needs a budget: the average bits of a weight",
@@ -50,6 +54,7 @@ def _lsq(config: TrainConfig) -> Method:
     from qcompiler.quant.qat.lsq import LSQ, LSQConfig
 
     _takes_no(config, "budget", why="all its layers have the same --bits")
+    _takes_no(config, "validation", why=NO_CHOICE)
     if config.bits in UNQUANTIZED:
         raise QCompilerError("lsq needs a weight width", hint="give --bits, such as --bits 4")
     fields = {"bits": config.bits, "activations": config.activations}
@@ -60,6 +65,7 @@ def _bsq(config: TrainConfig) -> Method:
     from qcompiler.quant.qat.bsq import BSQ, BSQConfig
 
     _takes_no(config, "budget", "bits", why="its size follows from --set strength=NUMBER")
+    _takes_no(config, "validation", why=NO_CHOICE)
     fields = {"activations": config.activations}
     return BSQ(settings(BSQConfig, config.method, config.options, **fields))
 
@@ -73,6 +79,12 @@ def _profit(config: TrainConfig) -> Method:
         raise QCompilerError("profit needs a weight width", hint="give --bits, such as --bits 4")
     fields = {"bits": config.bits, "activations": config.activations}
     asked = settings(ProfitConfig, config.method, config.options, **fields)
+    if asked.ema and not config.validation:
+        raise QCompilerError(
+            "no mean of the weights is taken without images to judge it by",
+            where="ema",
+            hint="give --validation 0.1 too, or leave ema out",
+        )
     if asked.teacher is None or asked.teacher_weights is None:
         return PROFIT(asked)
     teacher = make_model(asked.teacher, config.seed)

@@ -71,11 +71,14 @@ def _current_folder() -> Iterator[None]:
         sys.path.remove(here)
 
 
-def check_output(model: nn.Module, samples: Tensor, classes: int, named: bool) -> None:
+def check_output(
+    model: nn.Module, samples: Tensor, classes: int, named: bool, where: str = "model"
+) -> None:
     """Run the model on a few samples: it must give one logit a class.
 
     Args:
         named: The data names its classes, so that the number is sure.
+        where: What the model is, for messages.
     """
     shape = tuple(samples.shape[1:])
     try:
@@ -83,15 +86,15 @@ def check_output(model: nn.Module, samples: Tensor, classes: int, named: bool) -
             logits = model.eval()(samples[:2])
     except Exception as error:  # the user's code can raise anything
         raise QCompilerError(
-            f"cannot take images of shape {shape}: {first_line(error)}", where="model"
+            f"cannot take images of shape {shape}: {first_line(error)}", where=where
         ) from error
     if not isinstance(logits, Tensor) or logits.dim() != 2:
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise QCompilerError(f"gives {found}; logits (N, classes) were expected", where="model")
+        raise QCompilerError(f"gives {found}; logits (N, classes) were expected", where=where)
     if logits.shape[1] != classes:
         raise QCompilerError(
             f"gives {logits.shape[1]} logits, the data has {classes} classes",
-            where="model",
+            where=where,
             hint="give a model with as many outputs as there are classes"
             + ("" if named else NAMES),
         )

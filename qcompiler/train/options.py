@@ -63,11 +63,8 @@ def settings(kind: type[T], method: str, options: Mapping[str, str], **given: An
 def _parse(text: str, hint: Any) -> Any:
     """``text`` as the type that a field declares: a number, text, a tuple or one of several."""
     arguments = typing.get_args(hint)
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        if type(None) in arguments and text.lower() == "none":
-            return None
-        (only,) = [a for a in arguments if a is not type(None)][:1]
-        return _parse(text, only)
+    if (only := _unwrapped(hint)) is not hint:
+        return None if text.lower() == "none" else _parse(text, only)
     if typing.get_origin(hint) is tuple:
         parts = text.split(",")
         kinds = arguments[:1] * len(parts) if Ellipsis in arguments else arguments
@@ -79,8 +76,18 @@ def _parse(text: str, hint: Any) -> Any:
     return hint(text)
 
 
+def _unwrapped(hint: Any) -> Any:
+    """X of ``X | None``."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        (only,) = [a for a in typing.get_args(hint) if a is not type(None)]
+        return only
+    return hint
+
+
 def _title(hint: Any) -> str:
+    hint = _unwrapped(hint)
     names = {int: "whole number", float: "number", bool: "true or false"}
     if typing.get_origin(hint) is tuple:
-        return "list of numbers such as 1,200"
+        example = "8,5,4" if Ellipsis in typing.get_args(hint) else "1,200"
+        return f"list of numbers such as {example}"
     return names.get(hint, str(hint))

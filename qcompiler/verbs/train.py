@@ -13,7 +13,7 @@ from qcompiler.frontend.torch_export import import_module
 from qcompiler.models.weights import load_weights
 from qcompiler.progress import QUIET, Progress
 from qcompiler.quant.qat.export import match_layers
-from qcompiler.quant.qat.method import Method
+from qcompiler.quant.qat.method import Method, Staged, Taught
 from qcompiler.quant.qat.weights import formed_layers
 from qcompiler.train.batches import Batches, derived
 from qcompiler.train.checkpoint import Checkpoint
@@ -108,6 +108,9 @@ def _prepare(
     if found is None and config.weights is not None:
         load_weights(model, config.weights)  # a checkpoint has its own
     check_output(model, samples, data.classes, data.named)
+    abilities: object = method
+    if isinstance(abilities, Taught) and abilities.teacher is not None:
+        check_output(abilities.teacher, samples, data.classes, data.named, where="teacher")
     memory = layout(model, samples)
     graph = import_module(model.eval(), (samples[:2],))  # not after hours: can it be compiled?
     torch.default_generator.manual_seed(derived(config.seed, 0))
@@ -121,9 +124,12 @@ def _prepare(
     test = data.test.to(processes.device)
     asked = identity(config)
     kept_out = None if data.validation is None else data.validation.to(processes.device)
-    return Run(
+    run = Run(
         resolved, asked, data.digest, method, model, batches, test, memory, processes, kept_out
     )
+    if isinstance(abilities, Staged):
+        abilities.plan(run.total)
+    return run
 
 
 @contextmanager

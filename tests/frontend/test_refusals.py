@@ -18,13 +18,20 @@ from qcompiler.frontend.torch_export import import_module, import_program, load_
 
 
 class Calls(nn.Module):
+    top: Tensor
+
     def __init__(self, function: Callable[..., object]) -> None:
         super().__init__()
         self.function = function
+        self.register_buffer("top", torch.tensor(2.0))
         self.bias = nn.Parameter(torch.ones(4, 8, 8))
 
     def forward(self, x: Tensor) -> object:
-        takes_module = getattr(self.function, "__name__", "") in ("with_module", "with_factor")
+        takes_module = getattr(self.function, "__name__", "") in (
+            "with_module",
+            "with_factor",
+            "with_bounds",
+        )
         return self.function(x, self) if takes_module else self.function(x)
 
 
@@ -34,6 +41,28 @@ def with_module(x: Tensor, module: Calls) -> Tensor:
 
 def with_factor(x: Tensor, module: Calls) -> Tensor:
     return x * module.bias
+
+
+def with_bounds(x: Tensor, module: Calls) -> Tensor:
+    return x * torch.clamp(F.relu6(x + 3), min=module.top) / 6
+
+
+def aliased(x: Tensor) -> Tensor:
+    y = x.relu()
+    z = y.detach()
+    return F.relu6(y.add_(3)).div_(6) + z
+
+
+def changed_amid(x: Tensor) -> Tensor:
+    y = x + x
+    t = y + 3
+    y.relu_()
+    return F.relu6(t) / 6
+
+
+def changed_factor(x: Tensor) -> Tensor:
+    y = x.relu()
+    return y * F.relu6(y.add_(3)) / 6
 
 
 def refusal(module: nn.Module, *shape: int, eval: bool = True) -> QCompilerError:
@@ -48,6 +77,14 @@ REFUSED: dict[str, tuple[Callable[..., object], str]] = {
     "times a number": (lambda x: x * 2, "multiplies by the number 2"),
     "times a parameter": (with_factor, "multiplies by the constant 'bias'"),
     "times a tensor": (lambda x: x * x.relu(), "multiplies tensors of shapes (4, 8, 8) and (4, 8"),
+    "h-swish, rounded": (
+        lambda x: torch.div(x * F.relu6(x + 3), 6, rounding_mode="floor"),
+        "aten.div.Tensor_mode is not supported",
+    ),
+    "h-swish, clipped at a tensor": (with_bounds, "aten.clamp.Tensor is not supported"),
+    "h-sigmoid in place, read under another name": (aliased, "ends hardsigmoid in parts"),
+    "h-sigmoid of what changes amid it": (changed_amid, "ends hardsigmoid in parts"),
+    "h-swish of what it changes": (changed_factor, "aten.add_.Tensor"),
     "split": (lambda x: x.split(2, 1)[0], "aten.split.Tensor is not supported"),
     "permute": (lambda x: x.permute(0, 1, 3, 2), "aten.permute.default is not supported"),
     "slice of channels": (lambda x: x[:, 1:], "slices channels or features (1 to 4 of 4)"),

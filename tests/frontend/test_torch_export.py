@@ -150,6 +150,20 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "h-swish, tanh": (lambda x: x * F.hardtanh(x + 3, 0.0, 6.0) / 6, ["HardSwish"]),
     "h-sigmoid in its parts": (lambda x: F.relu6(x + 3) / 6, ["HardSigmoid"]),
     "h-sigmoid in place": (lambda x: (x + 3).clamp_min_(0).clamp_max_(6) / 6, ["HardSigmoid"]),
+    "h-sigmoid, all in place": (
+        lambda x: (x + x).add_(3.0).clamp_(0.0, 6.0).div_(6.0),
+        ["Add", "HardSigmoid"],
+    ),
+    "h-sigmoid, divided in place": (lambda x: F.relu6(x + 3).div_(6.0), ["HardSigmoid"]),
+    "h-swish, divided in place": (lambda x: (x * F.relu6(x + 3)).div_(6), ["HardSwish"]),
+    "h-swish, all in place": (
+        lambda x: (y := x.relu()).mul_(F.relu6(y + 3)).div_(6),
+        ["Relu", "HardSwish"],
+    ),
+    "h-swish in place, then more": (
+        lambda x: (y := x.relu()).mul_(F.relu6(y + 3)).div_(6).add_(x) + y,
+        ["Relu", "HardSwish", "Add", "Add"],
+    ),
     "pad one axis": (lambda x: F.pad(x, (1, 0)), ["Pad"]),
     "pad nothing": (lambda x: F.pad(x, (0, 0)).relu(), ["Relu"]),
     "slice": (lambda x: x[:, :, ::2, ::2], ["Slice"]),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qcompiler.errors import QCompilerError
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.passes.base import run_passes
@@ -78,30 +82,73 @@ def test_needed_values() -> None:
 @pytest.mark.parametrize("bits", range(2, 9))
 @given(top=st.floats(0.4, 50))
 def test_h_swish_codes(bits: int, top: float) -> None:
-    span = Range(0.0, top)
-    negative, zero, both = (
-        hard_swish_spec(span, bits, needed) for needed in ({LEAST}, {0.0}, {0.0, LEAST})
-    )
-    for spec in (negative, zero, both):
-        assert (spec.lo, spec.hi) == (0, 2**bits - 1)
+    span, step = Range(0.0, top), max(top, 0.375) / (2**bits - 1)
+    negative, zero = (hard_swish_spec(span, bits, needed) for needed in ({LEAST}, {0.0}))
     assert float(negative.offset) == LEAST and has_code(zero, 0.0)
-    assert has_code(both, 0.0) and has_code(both, LEAST)
-    step = top / (2**bits - 1)
-    assert float(negative.step_in) == float(zero.step_in) == pytest.approx(step)
+    assert float(negative.step_in) == pytest.approx(top / (2**bits - 1))
+    assert float(zero.step_in) == pytest.approx(step)
     assert abs(float(zero.offset) - LEAST) <= step / 2 + 1e-9
-    factor = float(both.step_in) / step
-    assert factor <= 1.5 + 1e-9 and (factor >= 2 / 3 - 1e-9 or step > -LEAST)
+    both = kept(lambda: hard_swish_spec(span, bits, {0.0, LEAST}), step, -LEAST)
+    for spec in filter(None, (negative, zero, both)):
+        assert (spec.lo, spec.hi) == (0, 2**bits - 1)
+    assert both is None or (has_code(both, 0.0) and has_code(both, LEAST))
+
+
+def kept(make: Callable[[], nn.QuantSpec], step: float, way: float) -> nn.QuantSpec | None:
+    """A quantizer that had to change its step for a code so far off: it clips nothing, or raises.
+
+    What rounding to the last code loses at the end of the range is no clipping.
+    """
+    try:
+        spec = make()
+    except QCompilerError as error:
+        assert step > way and "more bits" in error.hint
+        return None
+    found = float(spec.step_out)
+    assert spec.hi * step <= (spec.hi + 0.5) * found + 1e-9 and found <= 2 * step + 1e-9
+    return spec
 
 
 @pytest.mark.parametrize("bits", range(3, 9))
 @given(lo=st.floats(-9, 0), hi=st.floats(0.1, 9), value=st.sampled_from([1.0, -0.375]))
 def test_borders_of_any_value_get_a_code(bits: int, lo: float, hi: float, value: float) -> None:
-    spec = bordered_spec(Range(lo, hi), bits, {0.0, value})
+    signed = lo < 0 or value < 0
+    largest = max(-lo, hi, abs(value))
+    step = largest / (2 ** (bits - signed) - 1)
+    needed = {0.0, value}
+    spec = kept(lambda: bordered_spec(Range(lo, hi), bits, needed), step, abs(value))
+    if spec is None:
+        return
     assert has_code(spec, 0.0) and has_code(spec, value)
-    for factor in (0.5, 0.93, 1.4):
-        moved = rescaled(spec, factor, {0.0, value})
+    for factor in (0.1, 0.5, 0.93, 1.4, 5.0):
+        moved = rescaled(spec, factor, needed)
         assert has_code(moved, 0.0) and float(moved.step_in) == float(moved.step_out)
+        assert has_code(moved, value)
     assert float(rescaled(spec, 2.0, {0.0}).step_in) == 2 * float(spec.step_in)
+
+
+def test_a_range_that_no_step_holds_is_refused() -> None:
+    for bits in (4, 2):
+        with pytest.raises(QCompilerError, match=r"reach 8 with one for each of -0.375, 0, ") as e:
+            hard_swish_spec(Range(0.0, 8.375), bits, {0.0, LEAST}, "layer")
+        assert str(e.value).startswith("layer: ") and "more bits" in e.value.hint
+    spec = hard_swish_spec(Range(0.0, 8.375), 6, {0.0, LEAST})
+    assert float(spec.step_out) == 0.375 / 2  # of 0.133
+    with pytest.raises(QCompilerError, match="no 15 codes"):
+        bordered_spec(Range(-8.0, 8.0), 4, {0.0, LEAST})
+
+
+def test_two_values_besides_zero() -> None:
+    spec = bordered_spec(Range(-1.0, 6.0), 8, {0.375, 0.5})
+    assert float(spec.step_out) == pytest.approx(0.0625) and has_code(spec, 0.375)
+    assert has_code(spec, 0.5) and rescaled(spec, 3.0, {0.375, 0.5}) is spec
+    with pytest.raises(QCompilerError, match=r"each of 0, 0.3, 0.701"):
+        bordered_spec(Range(-1.0, 6.0), 8, {0.3, 0.701})
+
+
+def test_h_swish_outputs_below_zero_have_its_code() -> None:
+    for needed in ({0.0}, {0.0, LEAST}):
+        assert has_code(hard_swish_spec(Range(0.0, 0.2), 4, needed), 0.0)
 
 
 def test_a_scaled_quantizer_keeps_its_border() -> None:
@@ -127,6 +174,8 @@ CASES = {
 def test_every_method_keeps_the_codes_that_are_needed(case: str, method: str) -> None:
     floating = swish_into(*CASES[case])
     if len(CASES[case]) > 1:
+        op = floating.op("c")  # small, for 16 codes that reach both -3/8 and 0 go to 5.25 alone
+        floating.replace("c", replace(op, weight=op.weight / 2))
         floating.add("all", nn.Concat(), ["r0", "r1"])
         floating.reconnect("y", 0, "all")
     config = QuantConfig(weights=4, activations=4, method=method)

@@ -155,6 +155,19 @@ def test_every_method_of_the_table(name: str) -> None:
             {"method": "profit", "bits": 4, "options": {"teacher": "a:b"}},
             "teacher: teacher and teacher_weights go together",
         ),
+        (
+            {"method": "profit", "bits": 4, "options": {"ema": "0.01"}},
+            "ema: no mean of the weights",
+        ),
+        (
+            {"method": "profit", "bits": 4, "options": {"w_bits": "8;4"}},
+            "--set: w_bits='8;4' is no list of numbers such as 8,5,4",
+        ),
+        ({"method": "profit", "bits": 4, "options": {"distill": "x"}}, "distill='x' is no number"),
+        ({"method": "float", "validation": 0.1}, "float takes no --validation"),
+        ({"method": "csq", "budget": 3.0, "validation": 0.1}, "csq takes no --validation"),
+        ({"method": "lsq", "bits": 4, "validation": 0.1}, "lsq takes no --validation"),
+        ({"method": "bsq", "validation": 0.1}, "bsq takes no --validation"),
         ({"method": "float", "validation": 0.6}, "validation: 0.6 is no share from 0 to 0.5"),
     ],
 )

@@ -30,6 +30,7 @@ from qcompiler.train.optimizer import begins_stage, rate
 from qcompiler.train.pixels import pixels, resolve
 from qcompiler.train.plain import Plain
 from qcompiler.verbs.train import train
+from tests.places import contents
 from tests.train.nets import CLASSES, At, settings
 
 ROOT = Path(__file__).parents[2]
@@ -286,6 +287,30 @@ def test_a_training_too_short_is_refused(tmp_path: Path) -> None:
     config = asked(tmp_path, epochs=1, options={"sample_epochs": "1"})
     with pytest.raises(QCompilerError, match=r"9 steps of training leave \d to measure"):
         train(config)
+    assert not config.checkpoint_dir.exists()
+
+
+def test_restart_with_a_plan_that_fails_keeps_the_old_run(tmp_path: Path) -> None:
+    old = asked(tmp_path, epochs=1, options={"freeze": "no"})
+    train(old)
+    before = contents(old.checkpoint_dir)
+    with pytest.raises(QCompilerError, match="to measure"):
+        train(asked(tmp_path, epochs=1, options={"sample_epochs": "1"}), restart=True)
+    assert contents(old.checkpoint_dir) == before
+
+
+def four_classes() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
+
+
+def test_a_teacher_of_other_classes_is_refused(tmp_path: Path) -> None:
+    torch.save(four_classes().state_dict(), tmp_path / "teacher.pt")
+    taught = {"teacher": "tests.train.test_profit:four_classes",
+              "teacher_weights": str(tmp_path / "teacher.pt")}  # fmt: skip
+    config = asked(tmp_path, options=taught)
+    with pytest.raises(QCompilerError, match="teacher: gives 4 logits, the data has 3 classes"):
+        train(config)
+    assert not config.checkpoint_dir.exists()
 
 
 def test_processes_agree(tmp_path: Path) -> None:

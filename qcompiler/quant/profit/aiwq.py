@@ -40,7 +40,7 @@ class Stability(nn.Module):
         self.register_buffer("codes", torch.zeros(shape, dtype=torch.int8))  # a step before
         self.register_buffer("step", torch.ones(()))
         self.register_buffer("bits", torch.tensor(0))  # the width that all of it is about
-        self.register_buffer("held", torch.tensor(False))  # there are codes of a step before
+        self.register_buffer("held", torch.tensor(False))  # codes of a step before: measured
         self.register_buffer("total", torch.zeros(()))  # of divergences
         self.register_buffer("count", torch.zeros(()))
         self.register_buffer("third", torch.tensor(-1))  # 0: the most unstable; -1: not known
@@ -62,12 +62,15 @@ class Stability(nn.Module):
     def measure(self, layer: FormedLayer, x: Tensor, y: Tensor) -> None:
         """Compare a training step's output with that of the weights of the step before.
 
-        The module itself computes both, with its own padding.
+        The module itself computes both, with its own padding. An output of one pixel is not
+        measured: the layer is a linear one, such as in squeeze-and-excite, and never frozen.
 
         Args:
             x: The layer's input.
             y: Its output with the weight as it is.
         """
+        if y.shape[2:].numel() == 1:
+            return
         form = duq_form(layer)
         if bool(self.held):
             form.held = self.codes * self.step
@@ -133,20 +136,21 @@ def assign_thirds(layers: Sequence[FormedLayer]) -> None:
     Raises:
         QCompilerError: Nothing was measured.
     """
-    if not any(bool(stability_of(layer).held) for layer in layers):
+    if not (ranked := ranking(layers)):
         raise QCompilerError(
             "no step measured how stable the layers are",
             where="profit",
             hint="train for more epochs, or with --set freeze=false",
         )
-    ends = [k * len(layers) // PARTS for k in range(1, PARTS)]
-    for rank, layer in enumerate(ranking(layers)):
+    ends = [k * len(ranked) // PARTS for k in range(1, PARTS)]
+    for rank, layer in enumerate(ranked):
         stability_of(layer).third.fill_(sum(rank >= end for end in ends))
 
 
 def ranking(layers: Sequence[FormedLayer]) -> list[FormedLayer]:
-    """The most unstable layer first; equal ones in the model's order."""
-    return sorted(layers, key=lambda layer: -stability_of(layer).mean)
+    """Those that were measured, the most unstable first; equal ones in the model's order."""
+    measured = [layer for layer in layers if bool(stability_of(layer).held)]
+    return sorted(measured, key=lambda layer: -stability_of(layer).mean)
 
 
 def is_depthwise(layer: FormedLayer) -> bool:

@@ -10,6 +10,8 @@ from qcompiler.errors import QCompilerError
 from qcompiler.quant.qat.base import FLOAT
 
 STAIRS = (8, 5, 4, 3, 2)
+EMA = 3e-4
+TEACHER = "--set teacher=package.module:function --set teacher_weights=weights.pt"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class ProfitConfig:
         activations: Bits of the codes between layers that it ends with; 0 or 32: left to
             calibration.
         w_bits: Weight bits one after another, the last is ``bits``; None takes those of 8, 5, 4,
-            3, 2 that are above it. Without ``staircase`` there is only the last.
+            3, 2 that are above it, or the last alone without ``staircase``.
         a_bits: The same of activations.
         staircase: Go down by ``w_bits`` and ``a_bits``; else straight to the last.
         freeze: At the last weight width, measure how unstable each convolution makes its output
@@ -35,9 +37,9 @@ class ProfitConfig:
         quant_rate: Learning rate of scales, as a multiple of the others'.
         teacher: ``package.module:function`` of a network whose outputs are learned as well.
         teacher_weights: Its weights, .npz or .pt.
-        distill: Weight of what the teacher says in the loss.
+        distill: Weight of what the teacher says in the loss; None: 1.
         ema: Rate of the running mean of all weights, which is kept where it is better on the
-            validation images (--validation); 0: no mean.
+            validation images (--validation); 0: no mean; None: 3e-4.
     """
 
     bits: int = 4
@@ -54,8 +56,8 @@ class ProfitConfig:
     quant_rate: float = 0.01
     teacher: str | None = None
     teacher_weights: str | None = None
-    distill: float = 1.0
-    ema: float = 3e-4
+    distill: float | None = None
+    ema: float | None = None
 
     def __post_init__(self) -> None:
         if not 2 <= self.bits <= 8:
@@ -67,16 +69,38 @@ class ProfitConfig:
         _check_stairs(self.w_bits, self.bits, "w_bits", "bits")
         _check_stairs(self.a_bits, self.activations, "a_bits", "activations")
         for what in ("train_epochs", "sample_epochs", "bn_epochs", "quant_rate", "distill"):
-            if not 0 < getattr(self, what) < math.inf:
-                raise QCompilerError(f"{getattr(self, what):g} is not positive", where=what)
-        if not 0 <= self.ema < 1:
+            value = getattr(self, what)
+            if value is not None and not 0 < value < math.inf:
+                raise QCompilerError(f"{value:g} is not positive", where=what)
+        if self.ema is not None and not 0 <= self.ema < 1:
             raise QCompilerError(f"{self.ema:g} is no rate from 0 to below 1", where="ema")
         if (self.teacher is None) != (self.teacher_weights is None):
             raise QCompilerError(
                 "teacher and teacher_weights go together",
                 where="teacher",
-                hint="--set teacher=package.module:function --set teacher_weights=weights.pt",
+                hint=TEACHER,
             )
+        if self.distill is not None and self.teacher is None:
+            raise QCompilerError(
+                "there is no teacher to distill from", where="distill", hint=f"give {TEACHER}"
+            )
+        for what in ("w_bits", "a_bits"):
+            if getattr(self, what) is not None and not self.staircase:
+                raise QCompilerError(
+                    "without staircase training goes straight to the last width",
+                    where=what,
+                    hint=f"leave out {what} or staircase=no",
+                )
+
+    @property
+    def ema_rate(self) -> float:
+        """``ema`` as it counts."""
+        return EMA if self.ema is None else self.ema
+
+    @property
+    def distill_weight(self) -> float:
+        """``distill`` as it counts."""
+        return 1.0 if self.distill is None else self.distill
 
     @property
     def weight_stairs(self) -> tuple[int, ...]:

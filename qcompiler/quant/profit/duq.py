@@ -29,7 +29,8 @@ class DuQ(Function):
 
     a' = softplus(a) and c' = softplus(c). Rounding passes gradients on (straight-through), the
     clamp where it does not act. With g the gradient of y and u = x - d:
-    ``dx = g·c'/a'`` inside, ``dc' = Σ g·(y - d)/c'``, ``da' = -Σ_inside g·c'·u/a'²``.
+    ``dx = g·c'/a'`` inside, ``dc' = Σ g·q/hi``, ``da' = -Σ_inside g·c'·u/a'²``. Backward
+    rounds once more: if y were kept, what comes next could not work in place.
 
     Args of ``apply``:
         x: Any shape.
@@ -52,27 +53,27 @@ class DuQ(Function):
             round_codes(values, step_in, lo, hi, offset, out).mul_(step_out)
             if offset:
                 out.add_(offset)
-        ctx.save_for_backward(x, y, a, c)
+        ctx.save_for_backward(x, a, c)
         ctx.codes = lo, hi, offset
         return y
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, y, a, c = ctx.saved_tensors
+        x, a, c = ctx.saved_tensors
         lo, hi, offset = ctx.codes
         clip, scale = softplus(a), softplus(c)
         low, high = lo / hi * clip + offset, clip + offset
         dx = torch.empty_like(x)
-        sums = torch.zeros(4, dtype=x.dtype, device=x.device)
-        for values, given, made, passed in _pieces(x, g, y, dx):
+        sums = torch.zeros(3, dtype=x.dtype, device=x.device)
+        for values, given, passed in _pieces(x, g, dx):
+            parts = [torch.dot(given, round_codes(values, clip / hi, lo, hi, offset, passed))]
             torch.ops.aten.hardtanh_backward.grad_input(given, values, low, high, grad_input=passed)
             passed.mul_(scale / clip)
-            parts = [torch.dot(given, made), torch.dot(passed, values)]
-            parts += [given.sum(), passed.sum()] if offset else []
+            parts += [torch.dot(passed, values), *([passed.sum()] if offset else [])]
             sums[: len(parts)] += torch.stack(parts)
-        dc = (sums[0] - offset * sums[2]) / scale * torch.sigmoid(c)
-        da = (offset * sums[3] - sums[1]) / clip * torch.sigmoid(a)
+        dc = sums[0] / hi * torch.sigmoid(c)
+        da = (offset * sums[2] - sums[1]) / clip * torch.sigmoid(a)
         return dx if ctx.needs_input_grad[0] else None, da, dc, None, None, None
 
 

@@ -23,7 +23,7 @@ from qcompiler.quant.profit.aiwq import (
 from qcompiler.quant.profit.config import ProfitConfig
 from qcompiler.quant.profit.duq import DuQActivation, DuQWeight
 from qcompiler.quant.profit.phases import Phase, Schedule
-from qcompiler.quant.qat.activation import SWISH_LOW, trained_quantizers
+from qcompiler.quant.qat.activation import trained_quantizers
 from qcompiler.quant.qat.base import parameter_groups, split_off
 from qcompiler.quant.qat.export import finalize
 from qcompiler.quant.qat.insert import insert_quantizers, start_quantizers
@@ -70,7 +70,7 @@ class PROFIT:
     # ---- stages --------------------------------------------------------------------------
 
     def plan(self, steps: int) -> None:
-        """Raise if so many steps of training leave nothing to measure."""
+        """Raise if a stage that trains or measures weights at the last width has too few steps."""
         phases = [self.schedule.index(k / steps) for k in range(steps)]
         for k, phase in enumerate(self.schedule.phases):
             if phase.samples and phases.count(k) < LEAST_STEPS:
@@ -79,6 +79,13 @@ class PROFIT:
                     f"layers are; {LEAST_STEPS} are the least",
                     where="profit",
                     hint="train for more epochs, or with --set freeze=false",
+                )
+            if phase.trains and phase.weights == self.config.bits and k not in phases:
+                raise QCompilerError(
+                    f"{steps} steps of training leave none to stage {k + 1} of "
+                    f"{len(self.schedule.phases)}, which trains {phase.weights}-bit weights",
+                    where="profit",
+                    hint="train for more epochs, or with --set staircase=no",
                 )
         self._steps = steps
 
@@ -90,7 +97,7 @@ class PROFIT:
 
     def averaging(self, done: float) -> tuple[float, int]:
         """Anew at each width: narrower weights are other weights."""
-        return self.config.ema, self.schedule.width(done)
+        return self.config.ema_rate, self.schedule.width(done)
 
     def begin_step(self, model: nn.Module, done: float) -> None:
         """Set the model for its stage, once; all that must outlast a stop is in its buffers."""
@@ -124,11 +131,11 @@ class PROFIT:
             for layer in convolutions:
                 stability_of(layer).begin(phase.weights)
             self._sampler = Sampler(convolutions)
-        elif phase.frozen and any(int(stability_of(c).third) < 0 for c in convolutions):
+        elif phase.frozen and convolutions and not _assigned(convolutions):
             assign_thirds(convolutions)
 
     def _convolutions(self, model: nn.Module) -> list[FormedLayer]:
-        """What is measured and frozen; the linear layers never are."""
+        """What is measured and frozen, unless it gives one pixel; linear layers never are."""
         if not self.config.freeze:
             return []
         return [c for c in formed_layers(model) if isinstance(c.module, nn.Conv2d)]
@@ -142,9 +149,9 @@ class PROFIT:
         """Mean cross entropy of the network's outputs to the teacher's, at temperature 1."""
         if self.teacher is None:
             return None
-        with torch.no_grad():
-            taught = self.teacher.to(images.device)(images).softmax(1)
-        return self.config.distill * F.cross_entropy(logits, taught)
+        with torch.no_grad():  # in the layout that any network takes, the student's or not
+            taught = self.teacher.to(images.device)(images.contiguous()).softmax(1)
+        return self.config.distill_weight * F.cross_entropy(logits, taught)
 
     def end_epoch(self, model: nn.Module, done: float) -> None:
         """Be in the stage of the last step, after a stop too; at the end in the last stage."""
@@ -164,7 +171,7 @@ class PROFIT:
         }
 
     def layer_columns(self, model: nn.Module) -> dict[str, dict[str, float]]:
-        """Of each convolution: AIWQ, its rank from 1, and the third in which it was frozen."""
+        """Of each measured convolution: AIWQ, its rank from 1, the third in which it was frozen."""
         return {
             layer.name: {
                 "depthwise": float(is_depthwise(layer)),
@@ -173,7 +180,6 @@ class PROFIT:
                 "third": float(stability_of(layer).third) + 1,
             }
             for rank, layer in enumerate(ranking(self._convolutions(model)), 1)
-            if float(stability_of(layer).count)
         }
 
     def finalize(self, model: nn.Module, samples: Array) -> Finalized:
@@ -181,13 +187,17 @@ class PROFIT:
 
 
 def _activation(values: Values) -> DuQActivation:
-    if values.swish and values.borders <= {SWISH_LOW}:
+    if values.shifted:
         return DuQActivation("hswish")
     return DuQActivation("unsigned" if values.positive else "symmetric")
 
 
 def _activations(model: nn.Module) -> list[DuQActivation]:
     return [q for q in trained_quantizers(model) if isinstance(q, DuQActivation)]
+
+
+def _assigned(layers: list[FormedLayer]) -> bool:
+    return any(int(stability_of(layer).third) >= 0 for layer in layers)
 
 
 def _frozen(layer: FormedLayer, phase: Phase) -> bool:

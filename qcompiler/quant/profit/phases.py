@@ -38,10 +38,10 @@ class Phase:
 
     def rate(self, done: float) -> float:
         """Factor of the learning rate where a share ``done`` of the stage is over."""
-        if self.trains and done < WARMUP:
-            return LEAST + (1 - LEAST) * done / WARMUP
         if self.samples:
             return 1.0
+        if self.trains and done < WARMUP:
+            return LEAST + (1 - LEAST) * done / WARMUP
         begun = WARMUP if self.trains else 0.0
         fall = 0.5 * (1 + math.cos(math.pi * (done - begun) / (1 - begun)))
         return LAST + (1 - LAST) * fall

@@ -20,11 +20,11 @@ def insert_activation_quantizers(
 ) -> fx.GraphModule:
     """The model with an `ActivationQuantizer` at each site (`Sites.find`), started on the samples.
 
-    An h-swish output is signed, unless a border of -3/8 is put around it, which then is code 0.
+    An h-swish output is unsigned with -3/8 as code 0, unless zeros are put around it.
     """
 
     def make(values: Values) -> TrainedQuantizer:
-        if values.swish and values.borders == {SWISH_LOW}:
+        if values.shifted:
             return ActivationQuantizer(bits, False, kind, SWISH_LOW)
         return ActivationQuantizer(bits, not values.positive, kind)
 

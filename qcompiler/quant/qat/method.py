@@ -125,7 +125,13 @@ class Averaged(Protocol):
 
 @runtime_checkable
 class Taught(Protocol):
-    """What a method may have besides: a loss that looks at the outputs."""
+    """What a method may have besides: a loss that looks at the outputs.
+
+    Args:
+        teacher: A network of the same inputs and outputs that the loss uses; None: none.
+    """
+
+    teacher: nn.Module | None
 
     def distillation(self, images: Tensor, logits: Tensor) -> Tensor | None:
         """What is added to the loss of a step."""

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
+from qcompiler.quant.qat.activation import SWISH_LOW
 from qcompiler.quant.qat.weights import LAYERS
 
 RELU_MODULES = (nn.ReLU, nn.ReLU6)
@@ -46,6 +47,11 @@ class Values:
     positive: bool
     swish: bool
     borders: frozenset[float]
+
+    @property
+    def shifted(self) -> bool:
+        """Whether unsigned codes from -3/8 on hold all of them: no zero is put around h-swish."""
+        return self.swish and self.borders <= {SWISH_LOW}
 
 
 @dataclass(frozen=True)

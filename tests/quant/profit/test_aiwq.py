@@ -139,10 +139,31 @@ def test_thirds() -> None:
         stability_of(layer).total += (k * 5 % 8) / 10
     with pytest.raises(QCompilerError, match="no step measured"):
         assign_thirds(layers)
-    stability_of(layers[0]).held.fill_(True)
+    for layer in layers:
+        stability_of(layer).held.fill_(True)
     assign_thirds(layers)
     order = ranking(layers)
     means = [stability_of(layer).mean for layer in order]
     assert means == sorted(means, reverse=True)
     thirds = [int(stability_of(layer).third) for layer in order]
     assert thirds == [0, 0, 1, 1, 1, 2, 2, 2]  # order[:L/3], order[L/3:2L/3], the rest
+    stability_of(order[0]).held.fill_(False)  # the others are cut in three without it
+    stability_of(order[0]).third.fill_(-1)
+    assign_thirds(layers)
+    assert order[0] not in ranking(layers)
+    thirds = [int(stability_of(layer).third) for layer in order]
+    assert thirds == [-1, 0, 0, 1, 1, 2, 2, 2]
+
+
+def test_an_output_of_one_pixel_is_not_measured() -> None:
+    """Such as of the 1x1 convolutions of a squeeze-and-excite, which are linear layers."""
+    net = nn.Sequential(nn.Conv2d(2, 3, 1)).train()
+    layer = measured(net)
+    Sampler([layer])
+    for step in range(3):
+        with torch.no_grad():
+            layer.originals[0].add_(0.1)
+        net(drawn(4, 2, 1, 1, seed=step))
+    assert not bool(stability_of(layer).held) and not ranking([layer])
+    net(drawn(4, 2, 1, 2))
+    assert ranking([layer]) == [layer]

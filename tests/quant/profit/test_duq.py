@@ -62,6 +62,19 @@ def test_gradients_are_those_of_the_definition(form: str, layout: str) -> None:
 
 
 @pytest.mark.parametrize("form", CODES)
+def test_what_comes_next_may_work_in_place(form: str) -> None:
+    lo, hi, offset = CODES[form]
+    found = []
+    for inplace in (True, False):
+        leaves = (drawn(50).requires_grad_(), *raws(1.3, 1.1))
+        y = nn.functional.hardswish(DuQ.apply(*leaves, lo, hi, offset), inplace=inplace)
+        y.mul_(2).square().sum().backward()
+        found.append([leaf.grad for leaf in leaves])
+    for one, other in zip(*found, strict=True):
+        assert one is not None and torch.equal(one, other)
+
+
+@pytest.mark.parametrize("form", CODES)
 def test_gradients_of_scales_by_finite_differences(form: str) -> None:
     """Of the soft quantizer ``c'·clip((x-d)/a') + d``, which rounding passes gradients of."""
     lo, hi, offset = CODES[form]

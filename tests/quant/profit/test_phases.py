@@ -65,7 +65,7 @@ def test_rates_of_a_stage() -> None:
     assert train.rate(0.2) == pytest.approx(1) and train.rate(1) == pytest.approx(1e-3)
     assert train.rate(0.6) == pytest.approx(0.5005)
     assert bn.rate(0) == pytest.approx(1) and bn.rate(1) == pytest.approx(1e-3)
-    assert sample.rate(0.1) == pytest.approx(0.55) and sample.rate(0.3) == sample.rate(0.99) == 1
+    assert sample.rate(0) == sample.rate(0.3) == sample.rate(0.99) == 1  # constant
 
 
 def test_rate_of_the_training_starts_anew_with_each_stage() -> None:
@@ -89,6 +89,10 @@ def test_rate_of_the_training_starts_anew_with_each_stage() -> None:
         ({"train_epochs": 0.0}, "train_epochs: 0 is not positive"),
         ({"ema": 1.0}, "ema: 1 is no rate"),
         ({"teacher_weights": "a.pt"}, "teacher and teacher_weights go together"),
+        ({"distill": 2.0}, "distill: there is no teacher to distill from"),
+        ({"distill": 0.0}, "distill: 0 is not positive"),
+        ({"w_bits": (8, 4), "staircase": False}, "w_bits: without staircase training goes"),
+        ({"a_bits": (4,), "staircase": False}, "a_bits: without staircase training goes"),
     ],
 )
 def test_bad_settings(given: dict[str, Any], words: str) -> None:
@@ -101,4 +105,20 @@ def test_a_training_too_short_to_measure() -> None:
     with pytest.raises(QCompilerError, match=r"20 steps of training leave \d to measure"):
         PROFIT(ProfitConfig(bits=4)).plan(20)
     PROFIT(ProfitConfig(bits=4)).plan(100)
-    PROFIT(ProfitConfig(bits=4, freeze=False)).plan(20)
+    with pytest.raises(QCompilerError, match="20 steps of training leave none to stage 9 of 13"):
+        PROFIT(ProfitConfig(bits=4, freeze=False)).plan(20)
+    PROFIT(ProfitConfig(bits=4, freeze=False)).plan(25)
+
+
+def test_a_training_too_short_to_freeze() -> None:
+    """The stage that measures is long enough, those that freeze get no step."""
+    method = PROFIT(ProfitConfig(bits=4, staircase=False, train_epochs=0.1, sample_epochs=50.0))
+    with pytest.raises(QCompilerError, match="leave none to stage 4 of 7, which trains 4-bit"):
+        method.plan(20)
+
+
+def test_what_is_not_set_has_its_usual_value() -> None:
+    assert ProfitConfig().ema_rate == 3e-4 and ProfitConfig().distill_weight == 1
+    assert ProfitConfig(ema=0.0).ema_rate == 0 and ProfitConfig(ema=0.1).ema_rate == 0.1
+    taught = ProfitConfig(teacher="a:b", teacher_weights="c.pt", distill=0.5)
+    assert taught.distill_weight == 0.5

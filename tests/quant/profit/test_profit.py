@@ -16,7 +16,7 @@ from qcompiler.models.mobilenet_v2 import InvertedResidual
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.integerize import Integerize
 from qcompiler.quant.profit import PROFIT, ProfitConfig
-from qcompiler.quant.profit.aiwq import stability_of
+from qcompiler.quant.profit.aiwq import Sampler, stability_of
 from qcompiler.quant.qat.activation import trained_quantizers
 from qcompiler.quant.qat.weights import formed_layers
 from qcompiler.reference.integer import IntegerReference
@@ -185,6 +185,47 @@ def test_frozen_weights_stay_to_the_bit_while_their_scales_train(freeze: bool) -
     assert [row["aiwq"] for row in by_rank] == sorted((r["aiwq"] for r in by_rank), reverse=True)
 
 
+def test_squeeze_and_excite_is_never_frozen() -> None:
+    loop = Loop(profit(), V3())
+    rows = loop.method.layer_columns(loop.until(99))
+    convolutions = [c.name for c in formed_layers(loop.model) if isinstance(c.module, nn.Conv2d)]
+    excites = [name for name in convolutions if name.startswith("squeeze")]
+    assert len(excites) == 2 and set(rows) == set(convolutions) - set(excites)
+    assert sorted(row["third"] for row in rows.values()) == [1, 2, 3]
+
+
+def test_a_layer_of_which_every_divergence_is_left_out_is_in_the_log() -> None:
+    """It ranks first; so the log must show it."""
+    method = profit()
+    model = method.prepare(V2(), data()[0])
+    layers = [c for c in formed_layers(model) if isinstance(c.module, nn.Conv2d)]
+    assert not method.layer_columns(model)
+    for layer in layers[:2]:
+        stability_of(layer).held.fill_(True)
+    stability_of(layers[0]).count.fill_(1)
+    assert [row["aiwq"] for row in method.layer_columns(model).values()] == [1, 0]
+
+
+def test_nothing_is_measured_after_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sampling doubles a step's time, and would move the ranking on."""
+    stops: list[int] = []
+    stop = Sampler.stop
+
+    def counted(self: Sampler) -> None:
+        stops.append(loop.step)
+        stop(self)
+
+    monkeypatch.setattr(Sampler, "stop", counted)
+    loop = Loop(profit(), V2())
+    (index,) = (k for k, p in enumerate(loop.method.schedule.phases) if p.samples)
+    loop.until(index + 1)
+    measured = [c for c in formed_layers(loop.model) if isinstance(c.module, nn.Conv2d)]
+    assert all(c.module._forward_hooks for c in measured) and not stops
+    first = loop.step
+    loop.until(index + 2)
+    assert stops == [first] and not any(c.module._forward_hooks for c in measured)
+
+
 def test_activations_left_to_calibration() -> None:
     loop = Loop(profit(activations=0), V2())
     assert not trained_quantizers(loop.model)
@@ -210,6 +251,20 @@ def test_a_teacher_pulls_the_outputs() -> None:
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad, expected.detach(), rtol=1e-4, atol=1e-7)
     assert profit().distillation(x, logits) is None
+
+
+def test_a_teacher_gets_plain_layout() -> None:
+    teacher = nn.Sequential(Flat(), nn.Linear(192, 4))
+    x, _ = data()
+    loss = PROFIT(ProfitConfig(bits=4), teacher).distillation(
+        x.contiguous(memory_format=torch.channels_last), torch.zeros(32, 4)
+    )
+    assert float(loss) == pytest.approx(np.log(4), rel=1e-5)  # type: ignore[arg-type]
+
+
+class Flat(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(len(x), -1)  # refuses channels_last
 
 
 # ---- integers ---------------------------------------------------------------------------------

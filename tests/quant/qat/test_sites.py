@@ -211,7 +211,7 @@ def test_the_form_of_an_hswish_follows_its_border(pad: nn.Module | None, border:
     model = insert_activation_quantizers(Swish(pad), 4, "lsq", X)
     padded, plain = quantizers(model)
     assert (padded.offset, padded.signed) == ((-0.375, False) if border else (0.0, True))
-    assert (plain.offset, plain.signed) == (0.0, True)  # LSQ's own form where nothing needs another
+    assert (plain.offset, plain.signed) == (-0.375, False)  # there is no border at all
 
 
 def test_lsq_with_negative_padding_ends_in_integers() -> None:
