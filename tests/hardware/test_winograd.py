@@ -47,7 +47,7 @@ def test_demands_are_rows_of_tiles() -> None:
     need = OP.need(np.arange(5 * 7 + 1), X)
     assert need[0] == 0
     assert set(need[1:15]) == {4} and set(need[15:29]) == {8} and set(need[29:]) == {12}
-    demands = Demands(graph())
+    demands = Demands(graph(), "x", 1000)
     # a window of 4 rows, and two more for each row of tiles; ahead: one row of tiles each for the
     # unit and for its line buffer, which at the end of a frame are those of the next
     assert demands.demand(Value("y"), False)[[1, 15, 29]].tolist() == [40, 60, 80]

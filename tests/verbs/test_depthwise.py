@@ -94,7 +94,7 @@ def test_the_engine_of_a_layer(network: Graph) -> None:
     assert found == {**OTHERS, **DEEP, "deep1": "bitserial", "stem": "winograd"}
 
 
-@pytest.mark.parametrize("cycles", [1200, 3000, 12_000])
+@pytest.mark.parametrize("cycles", [1200, 3000])  # the other array takes a channel at a time
 def test_auto_takes_the_depthwise_array_where_it_is_in_time(network: Graph, cycles: int) -> None:
     graph = run_passes(network, [Integerize()])
     aim = Aim(device("ecp5-85k"), 100.0, fps=1.0)
