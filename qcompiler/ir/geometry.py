@@ -1,10 +1,11 @@
-"""Sizes of sliding windows: the one place for the formula."""
+"""Shapes of windows, slices and borders: the one place for the formulas."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from qcompiler.errors import GraphError
+from qcompiler.ir.types import Shape
 
 
 def pool_size(
@@ -30,3 +31,28 @@ def pool_size(
 def require_rank(shape: Sequence[int], rank: int) -> None:
     if len(shape) != rank:
         raise GraphError(f"an input with {rank} axes was expected, this has shape {tuple(shape)}")
+
+
+def sliced(
+    shape: Sequence[int], rows: tuple[int, int, int], columns: tuple[int, int, int]
+) -> Shape:
+    """Shape of (C, H, W) after a slice; rows and columns are (first, step, number)."""
+    require_rank(shape, 3)
+    for (first, step, count), size in zip((rows, columns), shape[1:], strict=True):
+        if first + step * (count - 1) >= size:
+            raise GraphError(f"slice reaches outside {shape[1]}x{shape[2]}")
+    return (shape[0], rows[2], columns[2])
+
+
+def bordered(shape: Sequence[int], pads: Sequence[tuple[int, int]]) -> Shape:
+    """Shape of (C, H, W) with so much before and behind each axis."""
+    require_rank(shape, 3)
+    return tuple(n + a + b for n, (a, b) in zip(shape, pads, strict=True))
+
+
+def gated(shape: Sequence[int], gate: Sequence[int]) -> Shape:
+    """Shape of (C, H, W) times (C, 1, 1)."""
+    require_rank(shape, 3)
+    if tuple(gate) != (shape[0], 1, 1):
+        raise GraphError(f"cannot multiply channels of {tuple(shape)} by {tuple(gate)}")
+    return tuple(shape)

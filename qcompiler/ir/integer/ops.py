@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.errors import GraphError
-from qcompiler.ir.geometry import pool_size, require_rank
+from qcompiler.ir.geometry import bordered, gated, pool_size, require_rank, sliced
 from qcompiler.ir.integer.base import Array, IntegerOp
 from qcompiler.ir.types import IntType, Shape, TensorType
 
@@ -115,15 +115,13 @@ class Multiply(IntegerOp):
 
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         x, gate = inputs
-        require_rank(x.shape, 3)
-        if gate.shape != (x.shape[0], 1, 1):
-            raise GraphError(f"cannot multiply channels of {x.shape} by {gate.shape}")
+        shape = gated(x.shape, gate.shape)
         ends = [
             (a - self.x_zero) * (b - self.gate_zero)
             for a in (x.integers.lo, x.integers.hi)
             for b in (gate.integers.lo, gate.integers.hi)
         ]
-        return [TensorType(x.shape, IntType(min(ends), max(ends)))]
+        return [TensorType(shape, IntType(min(ends), max(ends)))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,10 +189,9 @@ class Pad(IntegerOp):
 
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         (x,) = inputs
-        require_rank(x.shape, 3)
+        shape = bordered(x.shape, self.pads)
         if self.code not in x.integers:
             raise GraphError(f"pad code {self.code} is outside {x.elem}")
-        shape = tuple(n + a + b for n, (a, b) in zip(x.shape, self.pads, strict=True))
         return [TensorType(shape, x.integers)]
 
 
@@ -211,8 +208,5 @@ class Slice(IntegerOp):
 
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         (x,) = inputs
-        require_rank(x.shape, 3)
-        c, h, w = x.shape
-        if self.y0 + self.dy * (self.ny - 1) >= h or self.x0 + self.dx * (self.nx - 1) >= w:
-            raise GraphError(f"slice reaches outside {h}x{w}")
-        return [TensorType((c, self.ny, self.nx), x.integers)]
+        rows, columns = (self.y0, self.dy, self.ny), (self.x0, self.dx, self.nx)
+        return [TensorType(sliced(x.shape, rows, columns), x.integers)]

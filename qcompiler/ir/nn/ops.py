@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qcompiler.errors import GraphError
-from qcompiler.ir.geometry import pool_size, require_rank
+from qcompiler.ir.geometry import bordered, gated, pool_size, require_rank, sliced
 from qcompiler.ir.nn.base import NNOp
 from qcompiler.ir.types import Shape, TensorType
 
@@ -65,9 +65,7 @@ class Mul(NNOp):
 
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         x, gate = inputs
-        if len(x.shape) != 3 or gate.shape != (x.shape[0], 1, 1):
-            raise GraphError(f"cannot multiply channels of {x.shape} by {gate.shape}")
-        return [TensorType(x.shape)]
+        return [TensorType(gated(x.shape, gate.shape))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +98,7 @@ class Pad(NNOp):
 
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         (x,) = inputs
-        require_rank(x.shape, 3)
-        return [TensorType(tuple(n + a + b for n, (a, b) in zip(x.shape, self.pads, strict=True)))]
+        return [TensorType(bordered(x.shape, self.pads))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +114,5 @@ class Slice(NNOp):
 
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         (x,) = inputs
-        require_rank(x.shape, 3)
-        c, h, w = x.shape
-        if self.y0 + self.dy * (self.ny - 1) >= h or self.x0 + self.dx * (self.nx - 1) >= w:
-            raise GraphError(f"slice reaches outside {h}x{w}")
-        return [TensorType((c, self.ny, self.nx))]
+        rows, columns = (self.y0, self.dy, self.ny), (self.x0, self.dx, self.nx)
+        return [TensorType(sliced(x.shape, rows, columns))]
