@@ -54,7 +54,24 @@ def trained(document: dict[str, Any]) -> list[str]:
         f"{settings['images']:,} images; {settings['float_epochs']} epochs of the float network, "
         f"then {settings['epochs']} of each quantized one, lr {settings['lr']:g}."
     )
-    return [recipe, "", *markdown(rows)]
+    return [recipe, "", *markdown(rows), *depthwise_lead(document)]
+
+
+def depthwise_lead(document: dict[str, Any]) -> list[str]:
+    """How many of the most unstable third of the layers are depthwise."""
+    lines = []
+    for cell in document["cells"].values():
+        if cell["method"] == "profit" and (layers := cell["ranking"]):
+            third = layers[: len(layers) // 3]
+            first = sum(layer["depthwise"] for layer in third)
+            whole = sum(layer["depthwise"] for layer in layers)
+            lines += [
+                "",
+                f"AIWQ of {NETWORKS[cell['network']]} at {cell['bits']} bits, seed {cell['seed']}: "
+                f"{first:.0f} of the {len(third)} most unstable convolutions are depthwise, of "
+                f"{whole:.0f} among {len(layers)}.",
+            ]
+    return lines
 
 
 def simulated(document: dict[str, Any]) -> list[str]:
