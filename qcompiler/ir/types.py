@@ -52,6 +52,13 @@ class IntType:
     def __add__(self, other: IntType) -> IntType:
         return IntType(self.lo + other.lo, self.hi + other.hi)
 
+    def __mul__(self, other: IntType) -> IntType:
+        return self.scaled(other.lo).union(self.scaled(other.hi))
+
+    def less(self, zero: int) -> IntType:
+        """The integers minus a zero point."""
+        return IntType(self.lo - zero, self.hi - zero)
+
     def holds(self, values: np.ndarray[Any, Any]) -> bool:
         return values.size == 0 or (int(values.min()) >= self.lo and int(values.max()) <= self.hi)
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from qcompiler.errors import GraphError
+from qcompiler.ir.geometry import gated
 from qcompiler.ir.hardware.streams import Array, Laned, StreamType
 from qcompiler.ir.types import IntType
 
@@ -49,21 +50,16 @@ class Multiply(Laned):
 
     def infer(self, inputs: Sequence[StreamType]) -> Sequence[StreamType]:
         x, gate = self._take(inputs), inputs[1]
-        if gate.shape != (x.shape[0], 1, 1):
-            raise GraphError(f"cannot multiply channels of {x.shape} by {gate.shape}")
         elem = self.product(x.elem, gate.elem)
-        return [StreamType(self.tensor, x.shape, elem, self.lanes)]
+        return [StreamType(self.tensor, gated(x.shape, gate.shape), elem, self.lanes)]
 
     def operands(self, x: IntType, gate: IntType) -> tuple[IntType, IntType]:
         """What is multiplied: both without their zeros."""
-        return (
-            IntType(x.lo - self.x_zero, x.hi - self.x_zero),
-            IntType(gate.lo - self.gate_zero, gate.hi - self.gate_zero),
-        )
+        return x.less(self.x_zero), gate.less(self.gate_zero)
 
     def product(self, x: IntType, gate: IntType) -> IntType:
         p, q = self.operands(x, gate)
-        return p.scaled(q.lo).union(p.scaled(q.hi))
+        return p * q
 
     def need(self, pixels: Array, x: StreamType) -> Array:
         """The gate is whole before the first product."""

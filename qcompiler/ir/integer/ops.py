@@ -116,12 +116,8 @@ class Multiply(IntegerOp):
     def infer(self, inputs: Sequence[TensorType]) -> Sequence[TensorType]:
         x, gate = inputs
         shape = gated(x.shape, gate.shape)
-        ends = [
-            (a - self.x_zero) * (b - self.gate_zero)
-            for a in (x.integers.lo, x.integers.hi)
-            for b in (gate.integers.lo, gate.integers.hi)
-        ]
-        return [TensorType(shape, IntType(min(ends), max(ends)))]
+        elem = x.integers.less(self.x_zero) * gate.integers.less(self.gate_zero)
+        return [TensorType(shape, elem)]
 
 
 @dataclass(frozen=True, eq=False)
