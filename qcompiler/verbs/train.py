@@ -25,6 +25,7 @@ from qcompiler.train.interrupt import Interrupted, watched
 from qcompiler.train.loop import OnEpoch, Run, Trainer
 from qcompiler.train.methods import make_method
 from qcompiler.train.network import check_output, layout, make_model
+from qcompiler.train.pages import keep_pages
 from qcompiler.train.pixels import pixels, resolve
 from qcompiler.train.processes import Processes, check_shares, joined
 from qcompiler.train.result import Trained, read_result
@@ -135,6 +136,7 @@ def _prepare(
 @contextmanager
 def _own_state(config: TrainConfig, processes: Processes) -> Iterator[None]:
     """torch's threads and random numbers are the caller's again afterwards."""
+    keep_pages()
     threads = torch.get_num_threads()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
