@@ -10,7 +10,7 @@ from qcompiler.train.pages import keep_pages
 if {keep}:
     assert keep_pages()
 def once():
-    torch.zeros(4, 2**20).add_(1)
+    torch.zeros(16, 2**20).add_(1)
 once()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
@@ -20,7 +20,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def page_faults(keep: bool) -> int:
-    """Of 20 tensors of 16 MiB, one after another, in a process of its own."""
+    """Of 20 tensors of 64 MiB, one after another, in a process of its own."""
     command = [sys.executable, "-c", FAULTS.format(keep=keep)]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
