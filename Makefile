@@ -15,7 +15,7 @@ setup: $(STAMP)  ## virtual environment with everything the project needs
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("python3 3.11 or newer is needed") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[synth,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[synth,pnr,explore,dev]'
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## train, quantize, compile and verify a small network on handwritten digits
