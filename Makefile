@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMP := $(VENV)/.stamp
 
-.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement bench-profit bench-mobilenet-rtl profit-report clean
+.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-array bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement bench-profit bench-mobilenet-rtl profit-report clean
 
 help:           ## what can be made
 	@grep -hE '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench-ptq: $(STAMP)  ## quantization methods on CIFAR-10, 8 to 3 bits: hours; go
 
 bench-winograd: $(STAMP)  ## a 3x3 layer by Winograd and by direct multipliers: Yosys' cells, RTL (20 minutes)
 	$(BIN)/python benchmarks/winograd.py
+
+bench-array: $(STAMP)  ## LUTs of a one-bit multiply-accumulate: structures of the array, and peers (20 minutes)
+	$(BIN)/python benchmarks/array_bench.py
 
 bench-csq-step: $(STAMP)  ## a training step of ResNet-20: float, CSQ by naive autograd, CSQ fused
 	$(BIN)/python benchmarks/csq_step.py
