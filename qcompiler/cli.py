@@ -157,7 +157,7 @@ def compile(
         list[str] | None,
         typer.Option(
             help="`LAYER=ENGINE`, or `ENGINE` for the other layers: bitserial, depthwise, direct, "
-            "winograd (2x2 outputs), winograd4 or auto. May be given several times."
+            "winograd (2x2 outputs), winograd4, hardwired or auto. May be given several times."
         ),
     ] = None,
     partial_sums: Annotated[

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qcompiler.estimate.engines import engine_price
+from qcompiler.estimate.engines import module_price
 from qcompiler.ir import integer, nn
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.types import IntType
@@ -63,4 +63,4 @@ def lowered(seed: int, mode: str = "auto") -> tuple[Graph, Graph]:
 
 
 def folding_space(hardware: Graph) -> FoldingSpace:
-    return FoldingSpace(hardware, engine_price("ecp5"))
+    return FoldingSpace(hardware, module_price("ecp5"))

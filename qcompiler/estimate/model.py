@@ -10,6 +10,7 @@ from qcompiler.estimate import arithmetic, pointwise, streams
 from qcompiler.estimate.array import array
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import FAMILIES
+from qcompiler.estimate.hardwired import hardwired
 from qcompiler.estimate.multiplier import multipliers
 from qcompiler.estimate.parts import Parts
 from qcompiler.estimate.threshold import threshold
@@ -56,9 +57,11 @@ _RULES: dict[type, Callable[[Any, Any, Any, str], list[Parts]]] = {
     hw.ChannelPad: streams.channel_pad,
     hw.Concat: streams.concat,
     hw.Window: streams.window,
+    hw.Straight: _nothing,
     hw.BitSerialArray: array,
     hw.DepthwiseArray: array,
     hw.MultiplierArray: multipliers,
+    hw.Hardwired: hardwired,
     hw.Winograd: winograd,
     hw.Add: arithmetic.add,
     hw.Threshold: threshold,

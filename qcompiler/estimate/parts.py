@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from qcompiler.estimate.coefficients import COEFFICIENTS
 from qcompiler.estimate.cost import Cost
+from qcompiler.estimate.hardwired_coefficients import HARDWIRED
 from qcompiler.estimate.winograd_coefficients import WINOGRAD
 
-_TABLES = COEFFICIENTS | WINOGRAD
+_TABLES = COEFFICIENTS | WINOGRAD | HARDWIRED
 
 
 @dataclass(frozen=True)

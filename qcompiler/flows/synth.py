@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 from qcompiler.errors import QCompilerError
@@ -16,10 +17,11 @@ FLOWS = {
     "ecp5": "synth_ecp5 -nowidelut -top {top}",
     "xc7": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top {top}",
     "ice40": "synth_ice40 -top {top}",
+    "gowin": "synth_gowin -family gw2a -noiopads -top {top}",
 }
 
-# LUT sites that a cell takes. A CCU2C is two LUTs used as an adder; CARRY4 and SB_CARRY lie beside
-# the LUTs that feed them. INV of xc7 is a LUT1 by another name.
+# LUT sites that a cell takes. A CCU2C is two LUTs used as an adder, an ALU of Gowin one; CARRY4 and
+# SB_CARRY lie beside the LUTs that feed them. INV is a LUT1 by another name.
 LUT_SITES: dict[str, dict[str, int]] = {
     "ecp5": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4},
     "xc7": {
@@ -30,19 +32,35 @@ LUT_SITES: dict[str, dict[str, int]] = {
         "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32M": 4, "RAM64M": 4,
     },
     "ice40": {"SB_LUT4": 1},
+    "gowin": {
+        **{f"LUT{k}": 1 for k in range(1, 5)},
+        "INV": 1,
+        "ALU": 1,
+        "RAM16SDP1": 1, "RAM16SDP2": 2, "RAM16SDP4": 4,
+    },
 }  # fmt: skip
 FLIP_FLOPS = {
     "ecp5": ("TRELLIS_FF",),
     "xc7": ("FDRE", "FDSE", "FDCE", "FDPE", "FDRE_1", "FDSE_1"),
     "ice40": ("SB_DFF",),  # and all its variants, by prefix
-}
-CARRIES = {"ecp5": ("CCU2C",), "xc7": ("CARRY4",), "ice40": ("SB_CARRY",)}
+    "gowin": tuple(f"DFF{n}{kind}" for n in ("", "N") for kind in
+                   ("", "E", "S", "SE", "R", "RE", "P", "PE", "C", "CE")),
+}  # fmt: skip
+CARRIES = {"ecp5": ("CCU2C",), "xc7": ("CARRY4",), "ice40": ("SB_CARRY",), "gowin": ("ALU",)}
+WIDE = {"ecp5": ("PFUMX", "L6MUX21"), "xc7": ("MUXF7", "MUXF8"), "ice40": (),
+        "gowin": tuple(f"MUX2_LUT{k}" for k in range(5, 9))}  # fmt: skip
 BLOCK_RAMS: dict[str, dict[str, int]] = {
     "ecp5": {"DP16KD": 1, "PDPW16KD": 1},
     "xc7": {"RAMB18E1": 1, "RAMB36E1": 2},
     "ice40": {f"SB_RAM40_4K{edge}": 1 for edge in ("", "NR", "NW", "NRNW")},
+    "gowin": dict.fromkeys(("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9"), 1),
 }
-MULTIPLIERS = {"ecp5": ("MULT18X18D",), "xc7": ("DSP48E1",), "ice40": ("SB_MAC16",)}
+MULTIPLIERS: dict[str, dict[str, float]] = {
+    "ecp5": {"MULT18X18D": 1},
+    "xc7": {"DSP48E1": 1},
+    "ice40": {"SB_MAC16": 1},
+    "gowin": {"MULT9X9": 0.5, "MULT18X18": 1, "MULT36X36": 4},
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,8 @@ class Cells:
         ff: Flip-flops.
         carry: Carry cells of the family.
         bram: Block RAMs, a RAMB36 counted as two.
-        dsp: Multiplier blocks.
+        dsp: Multiplier blocks; of Gowin those of 18x18, one of 9x9 a half.
+        wide: Multiplexers that join LUTs and lie beside them.
     """
 
     lut: int = 0
@@ -62,6 +81,7 @@ class Cells:
     carry: int = 0
     bram: int = 0
     dsp: int = 0
+    wide: int = 0
 
     def __add__(self, other: Cells) -> Cells:
         return Cells(
@@ -70,6 +90,7 @@ class Cells:
             self.carry + other.carry,
             self.bram + other.bram,
             self.dsp + other.dsp,
+            self.wide + other.wide,
         )
 
     @classmethod
@@ -81,7 +102,8 @@ class Cells:
             sum(n for t, n in types.items() if t in ff or t.startswith("SB_DFF")),
             sum(n for t, n in types.items() if t in CARRIES[family]),
             sum(n * BLOCK_RAMS[family].get(t, 0) for t, n in types.items()),
-            sum(n for t, n in types.items() if t in MULTIPLIERS[family]),
+            ceil(sum(n * MULTIPLIERS[family].get(t, 0) for t, n in types.items())),
+            sum(n for t, n in types.items() if t in WIDE[family]),
         )
 
 
@@ -113,7 +135,7 @@ def synthesize(
 
     Args:
         build: Folder with ``manifest.json``, whose ``top`` and ``sources`` say what to read.
-        family: ``ecp5``, ``xc7`` or ``ice40``.
+        family: ``ecp5``, ``xc7``, ``ice40`` or ``gowin``.
         progress: Told each step as it starts.
         flat: Flatten all: `SynthReport.nodes` is then empty.
 
@@ -125,12 +147,12 @@ def synthesize(
         raise QCompilerError(
             f"no synthesis flow for family {family!r}", hint=f"known: {', '.join(FLOWS)}"
         )
-    top, sources = _manifest(build)
+    top, sources = read_manifest(build)
     folder = f"synth/{family}{'-flat' if flat else ''}"
     commands = [
         *(f'read_verilog "{source}"' for source in sources),
         f"hierarchy -check -top {top}",
-        *([] if flat else [f"setattr -set keep_hierarchy 1 {top}_core/u_* {top}/core"]),
+        *([] if flat else [f"setattr -set keep_hierarchy 1 {core_instances(top)}"]),
         FLOWS[family].format(top=top),
         f"tee -q -o {folder}/stat.json stat -json",
         f"select -module {top if flat else f'{top}_core'}",
@@ -187,7 +209,13 @@ def check_rtl(files: Sequence[Path], top: str, cwd: Path) -> None:
     run_script("\n".join(commands) + "\n", cwd=cwd, folder="check")
 
 
-def _manifest(build: Path) -> tuple[str, list[str]]:
+def core_instances(top: str) -> str:
+    """What Yosys calls the instances of the core, and the core, to keep their borders."""
+    return f"{top}_core/u_* {top}/core"
+
+
+def read_manifest(build: Path) -> tuple[str, list[str]]:
+    """Top module and Verilog files of a build; raises QCompilerError if the folder is none."""
     path = build / "manifest.json"
     try:
         manifest = json.loads(path.read_text())

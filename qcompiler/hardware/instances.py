@@ -10,6 +10,7 @@ from qcompiler.errors import GraphError
 from qcompiler.hardware import movement
 from qcompiler.hardware.array import ArrayUnit
 from qcompiler.hardware.depthwise import DepthwiseUnit
+from qcompiler.hardware.hardwired import HardwiredUnit
 from qcompiler.hardware.instance import Context, Rendered
 from qcompiler.hardware.lookup import LookupUnit
 from qcompiler.hardware.multiplier import MultiplierUnit
@@ -88,6 +89,10 @@ def _multipliers(c: Context) -> None:
         partial_bits=op.partial_bits,
     )
     _generated(c, unit)
+
+
+def _hardwired(c: Context) -> None:
+    _generated(c, HardwiredUnit.of(c.module, c.op, c.x[0].elem))
 
 
 def _winograd(c: Context) -> None:
@@ -232,6 +237,7 @@ _RULES: dict[type, Callable[[Context], None]] = {
     hw.BitSerialArray: _array,
     hw.DepthwiseArray: _depthwise,
     hw.MultiplierArray: _multipliers,
+    hw.Hardwired: _hardwired,
     hw.Winograd: _winograd,
     hw.Threshold: _threshold,
     hw.Scale: _scale,

@@ -105,6 +105,10 @@ def _window(c: Context) -> None:
     )
 
 
+def _straight(c: Context) -> None:
+    c.add("qc_wires", {"WIDTH": c.x[0].width})
+
+
 RULES: dict[type, Callable[[Context], None]] = {
     hw.Source: _nothing,
     hw.Sink: _nothing,
@@ -116,4 +120,5 @@ RULES: dict[type, Callable[[Context], None]] = {
     hw.ChannelPad: _channel_pad,
     hw.Concat: _concat,
     hw.Window: _window,
+    hw.Straight: _straight,
 }

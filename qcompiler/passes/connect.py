@@ -11,6 +11,9 @@ from qcompiler.passes.demands import Demands, dominators
 from qcompiler.passes.fold import bottleneck, node_cycles
 
 
+SLACK = 2  # beats, for what the count of pixels cannot know
+
+
 @dataclass(frozen=True)
 class InsertForks:
     """One fork for every stream that several modules read."""
@@ -44,15 +47,14 @@ class SizeFifos:
     and what comes in L cycles: L / (cycles per frame) of the next.
     """
 
-    slack: int = 2
+    slack: int = SLACK
     name: ClassVar[str] = "size-fifos"
 
     def run(self, graph: Graph) -> Graph:
         self._before_borders(graph)
         self._behind_bursts(graph)
         origins, (_, frame) = dominators(graph), bottleneck(graph)
-        joins = [n for n in graph if isinstance(graph.op(n), hw.Add | hw.Concat | hw.Multiply)]
-        for name in joins:
+        for name in joins(graph):
             demands = Demands(graph, origins[name], frame)
             for slot, depth in enumerate(demands.depths(name, self.slack)):
                 source = graph.inputs(name)[slot]
@@ -70,15 +72,10 @@ class SizeFifos:
             value = graph.inputs(name)[0]
             if isinstance(graph.op(value.node), hw.Source):
                 continue
-            x = graph.type(value)
-            top, left, bottom, right = graph.op(name).border
-            pause = (top + bottom) * (x.shape[2] + left + right) + left + right
-            coming = -(-pause * x.words * x.beats // frame)
-            if coming <= 1:
-                continue
-            depth = max(2, coming + x.words + self.slack)
-            fifo = graph.add(graph.fresh(f"{name}_fifo"), hw.Fifo(depth), [value])
-            graph.reconnect(name, 0, fifo)
+            depth = border_depth(graph.op(name), graph.type(value), frame, self.slack)
+            if depth:
+                fifo = graph.add(graph.fresh(f"{name}_fifo"), hw.Fifo(depth), [value])
+                graph.reconnect(name, 0, fifo)
 
     def _behind_bursts(self, graph: Graph) -> None:
         """A FIFO for results that come faster than on average, if what takes them is slower.
@@ -96,6 +93,19 @@ class SizeFifos:
             x, y = graph.type(graph.inputs(name)[0]), graph.type(name)
             if y.beats > 1 and _cycles_behind(graph, name) > frame // x.pixels:
                 _put_behind(graph, name, y.beats)
+
+
+def joins(graph: Graph) -> list[str]:
+    """The modules that wait for several inputs."""
+    return [n for n in graph if isinstance(graph.op(n), hw.Add | hw.Concat | hw.Multiply)]
+
+
+def border_depth(pad: hw.Pad, x: hw.StreamType, frame: int, slack: int = SLACK) -> int:
+    """Beats of the FIFO before a border in the middle of a network; 0 where it needs none."""
+    top, left, bottom, right = pad.border
+    pause = (top + bottom) * (x.shape[2] + left + right) + left + right
+    coming = -(-pause * x.words * x.beats // frame)
+    return max(2, coming + x.words + slack) if coming > 1 else 0
 
 
 def _put_behind(graph: Graph, name: str, depth: int) -> None:

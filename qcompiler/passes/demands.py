@@ -114,18 +114,30 @@ class Demands:
             total = np.maximum.accumulate(total - step) + step
         return total
 
-    def depths(self, join: str, slack: int) -> list[int]:
-        """FIFO depth in beats for each input of a join."""
+    def waiting(self, join: str) -> list[int]:
+        """Most pixels of each input that a join's FIFO has to hold."""
         value, inputs = Value(join), self.graph.inputs(join)
         frame = np.arange(1, self.graph.type(value).positions + 1)
-        depths = []
+        found = []
         for own in inputs:
             need = {v: self._need(value, v, frame) for v in inputs}
             time = np.maximum.reduce([self.at(v, need[v], v != own) for v in inputs])
             taken = self._need(value, own, frame - 1)
             waiting = int((self.made(own, time) - taken).max())
-            stream = self.graph.type(own)
-            if stream.positions == len(frame):
+            if self.graph.type(own).positions == len(frame):
                 waiting += 1  # on the way into the join; a gate is taken in before its frame
-            depths.append(max(2, waiting * stream.words + slack))
-        return depths
+            found.append(waiting)
+        return found
+
+    def depths(self, join: str, slack: int) -> list[int]:
+        """FIFO depth in beats for each input of a join."""
+        streams = [self.graph.type(v) for v in self.graph.inputs(join)]
+        return [
+            fifo_depth(pixels, stream, slack)
+            for pixels, stream in zip(self.waiting(join), streams, strict=True)
+        ]
+
+
+def fifo_depth(pixels: int, stream: hw.StreamType, slack: int) -> int:
+    """Beats of a FIFO that holds so many pixels of a stream."""
+    return max(2, pixels * stream.words + slack)

@@ -9,6 +9,7 @@ from qcompiler.errors import QCompilerError
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.hardware.depthwise import is_depthwise
+from qcompiler.ir.hardware.hardwired import unwirable
 from qcompiler.ir.products import products_within
 from qcompiler.ir.types import IntType
 from qcompiler.ir.winograd import tile
@@ -17,9 +18,10 @@ from qcompiler.passes.lower_hardware import LowerHardware
 from qcompiler.passes.winograd import UseWinograd, eligible, too_wide
 
 BITSERIAL, DEPTHWISE, DIRECT, AUTO = "bitserial", "depthwise", "direct", "auto"
+HARDWIRED = "hardwired"
 WINOGRAD = {"winograd": 2, "winograd4": 4}
 """Engines by Winograd, and the outputs of their tiles in one dimension."""
-KINDS = (DEPTHWISE, BITSERIAL, DIRECT, *WINOGRAD)
+KINDS = (DEPTHWISE, BITSERIAL, DIRECT, *WINOGRAD, HARDWIRED)
 """All engines; of two at one price, `auto` takes the first."""
 ENGINES = (*KINDS, AUTO)
 DEFAULT = "default"
@@ -91,6 +93,8 @@ def can(graph: Graph, layer: str, engine: str, partial_bits: int | None = None) 
     if engine == DIRECT:
         kernel = IntType(int(op.weight.min()), int(op.weight.max()))
         return partial_bits is None or products_within(partial_bits, x, kernel) > 0
+    if engine == HARDWIRED:
+        return unwirable(op.weight, op.groups) is None
     m = WINOGRAD[engine]
     if eligible(op) is not None or too_wide(op, m, x) is not None:
         return False
@@ -122,4 +126,4 @@ class Engines:
         def of(kind: str) -> frozenset[str]:
             return frozenset(layer for layer, engine in self.layers.items() if engine == kind)
 
-        return LowerHardware(of(DIRECT), self.partial_bits, of(DEPTHWISE))
+        return LowerHardware(of(DIRECT), self.partial_bits, of(DEPTHWISE), of(HARDWIRED))

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable
-from copy import copy
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
-from qcompiler.passes.folding import (
-    Folding,
-    FoldingPrice,
-    Worth,
-    cheapest,
-    divisors,
-    engine_foldings,
-    fewest_lanes,
-    front,
-)
-
-EnginePrice = Callable[[hw.Engine, hw.Window, hw.StreamType], FoldingPrice]
-"""Prices of an engine with its window, which reads the stream."""
+from qcompiler.passes.choices import Array, Choices, ModulePrice, Option, Site
+from qcompiler.passes.fold_problem import FoldProblem
 
 ANY = 1 << 62
 """More cycles than any folding takes."""
+FEWEST_LUTS = np.array([1.0, 1e-3, 1e-3, 1e-3])
+"""Weights of LUT, FF, BRAM and DSP for which all but LUTs are as good as free."""
 
 
 @dataclass(frozen=True)
@@ -41,80 +32,48 @@ class FoldingSpace:
 
     Args:
         graph: Hardware dialect, as ``lower-hardware`` leaves it.
-        price: Price of an engine's foldings; block RAMs and multipliers are free until `weighing`.
+        price: Of a module: LUT, FF, BRAM, DSP.
+        sites: Engines that may take the place of those in the graph, by layer.
     """
 
-    def __init__(self, graph: Graph, price: EnginePrice) -> None:
+    def __init__(
+        self, graph: Graph, price: ModulePrice, sites: Mapping[str, Iterable[Site]] | None = None
+    ) -> None:
         self.graph = graph
-        self._foldings: dict[str, list[Folding]] = {}
-        for name in graph.find(hw.Engine):
-            op, window = graph.op(name), graph.inputs(name)[0].node
-            stream: hw.StreamType = graph.type(graph.inputs(window)[0])
-            priced = price(op, graph.op(window), stream)
-            self._foldings[name] = engine_foldings(op, stream.shape, priced)
-        self.engines = {name: front(every, Worth()) for name, every in self._foldings.items()}
-
-    def weighing(self, worth: Worth) -> FoldingSpace:
-        """The same foldings at other prices."""
-        other = copy(self)
-        other.engines = {name: front(every, worth) for name, every in self._foldings.items()}
-        return other
+        self.choices = Choices(graph, price, sites)
 
     def bounds(self) -> list[Bound]:
         """The least cycles per frame of every module, slowest first."""
-        found = [Bound(name, front[-1].cycles) for name, front in self.engines.items()]
-        for name in self.graph:
-            if name in self.engines or self.graph.users(name) == []:
-                continue
-            op = self.graph.op(name)
-            if isinstance(op, hw.Window) and self._feeds_engine(name):
-                continue
-            widest = self._lanes(name, 0)
-            if widest:
-                found.append(Bound(name, self._beats(name) // widest))
+        found = [Bound(name, cycles) for name, cycles in self.choices.least().items()]
         return sorted(found, key=lambda b: (-b.cycles, b.node))
 
-    def _feeds_engine(self, name: str) -> bool:
-        return self.graph.users(name)[0][0] in self.engines
+    def steps(self) -> list[int]:
+        """The least cycles, then all at which something can be smaller."""
+        return self.choices.steps()
 
-    def _beats(self, name: str) -> int:
-        """Cycles per frame on one lane; a pool has the lanes of its window, which takes in more."""
-        inputs = self.graph.inputs(name)
-        streams: list[hw.StreamType] = [self.graph.type(v) for v in inputs]
-        streams += self.graph.types(name)
-        if isinstance(self.graph.op(name), hw.Reduce):
-            streams += [self.graph.type(v) for v in self.graph.inputs(inputs[0].node)]
-        return max(s.beats * s.lanes for s in streams)
+    def fold(self, cycles: int | Callable[[str], int], weights: Array = FEWEST_LUTS) -> Graph:
+        """The cheapest graph in which every module takes at most ``cycles``.
 
-    def _lanes(self, name: str, cycles: int) -> int:
-        op = self.graph.op(name)
-        channels = self.graph.type(name).shape[0]
-        pixels = -(-self._beats(name) // channels)
-        extra: list[int] = []
-        if isinstance(op, hw.ChannelPad):
-            extra = [op.front, op.back]
-        elif isinstance(op, hw.Concat):
-            extra = [self.graph.type(v).shape[0] for v in self.graph.inputs(name)]
-        return fewest_lanes(pixels, cycles, channels, *extra)
-
-    def fold(self, cycles: int | Callable[[str], int]) -> Graph:
-        """The cheapest graph in which every module takes at most ``cycles`` (or the least it can).
+        A module that cannot is as fast as it is worth having in this network.
 
         Args:
             cycles: For all modules, or a function of the node.
+            weights: float64 [4], what LUT, FF, BRAM and DSP are worth.
         """
         limit = cycles if callable(cycles) else lambda name: cycles
-        out = Graph("hardware")
-        values: dict[str, Value] = {}
-        picks = {n: cheapest(front, limit(n)) or front[-1] for n, front in self.engines.items()}
-        for name in self.graph:
-            op = self._folded(name, limit, picks)
-            lanes = getattr(op, "lanes", None)
-            inputs = [values[v.node] for v in self.graph.inputs(name)]
-            if lanes is not None and not isinstance(op, hw.Source | hw.Reduce):
-                inputs = [adapt(out, value, lanes, name, k) for k, value in enumerate(inputs)]
-            values[name] = out.add(name, op, inputs)
-        return out
+        least = self.choices.least()
+        for name, options in self.choices.engines.items():
+            least[name] = min(option.cycles for option in options)
+
+        def reachable(name: str) -> int:
+            return max(limit(name), least[name])
+
+        for adapters in (reachable, lambda name: ANY):
+            problem = FoldProblem(self.choices, reachable, adapters)
+            pick = problem.minimise(weights)
+            if pick is not None:
+                return self.built(problem.built(pick))
+        raise AssertionError("a network has a folding")
 
     def balanced(self, cycles: int) -> Graph:
         """Fold for ``cycles``, then again for the slowest module: no other need be much faster."""
@@ -124,54 +83,29 @@ class FoldingSpace:
         """Cycles per frame of the smallest folding."""
         return bottleneck(self.fold(ANY))[1]
 
-    def fastest(self, within: Callable[[int], Graph | None]) -> Graph | None:
-        """The fastest folding that can be had, None if there is none for any number of cycles.
+    def built(self, options: Mapping[str, Option]) -> Graph:
+        """The graph of a choice for every module."""
+        out, values = Graph("hardware"), dict[str, Value]()
+        for name in self.choices.modules:
+            op: Any = options[name].op
+            sources = self.choices.sources(name)
+            inputs = [values[v.node] for v in sources]
+            if not isinstance(op, hw.Source):
+                lanes = options[name].lanes[0]
+                inputs = [adapt(out, value, lanes, self._reader(name), k)
+                          for k, value in enumerate(inputs)]
+            if isinstance(op, hw.Engine | hw.Reduce):
+                window = self.choices.window(name, op)
+                inputs = [out.add(self.graph.inputs(name)[0].node, window, inputs)]
+            values[name] = out.add(name, op, inputs)
+        return out
 
-        Bisects, as if price never rose with the cycles.
-
-        Args:
-            within: A folding of at most so many cycles that can be had, or None.
-        """
-        best = within(ANY)
-        if best is None:
-            return None
-        steps = self.steps()
-        low, high = 0, bisect_left(steps, bottleneck(best)[1])
-        while low < high:
-            middle = (low + high) // 2
-            candidate = within(steps[middle])
-            if candidate is not None:
-                best, high = candidate, middle
-            else:
-                low = middle + 1
-        return best
-
-    def steps(self) -> list[int]:
-        """The least cycles, then all at which some module can take another folding."""
-        floor = self.bounds()[0].cycles
-        found = {f.cycles for every in self._foldings.values() for f in every}
-        for name in self.graph:
-            if name not in self.engines:
-                channels = self.graph.type(name).shape[0]
-                pixels = -(-self._beats(name) // channels)
-                found |= {pixels * (channels // lanes) for lanes in divisors(channels)}
-        return [floor, *sorted(cycles for cycles in found if cycles > floor)]
-
-    def _folded(self, name: str, limit: Callable[[str], int], picks: dict[str, Folding]) -> Any:
-        op = self.graph.op(name)
-        if isinstance(op, hw.Engine):
-            return _apply(op, picks[name])
-        if isinstance(op, hw.Window):
-            user = self.graph.users(name)[0][0]
-            if user in picks:
-                return _apply(self.graph.op(user), picks[user]).fed_by(op)
-            lanes = self._lanes(user, limit(user))
-            return replace(op, lanes=lanes, groups=self.graph.type(name).shape[0] // lanes)
-        return replace(op, lanes=self._lanes(name, limit(name)))
-
-
-def _apply(op: hw.Engine, folding: Folding) -> hw.Engine:
-    return op.folded(folding.pe, folding.simd, folding.planes, folding.per_fold)
+    def _reader(self, name: str) -> str:
+        """The node after which an adapter before a module is called: its line buffer, if any."""
+        inputs = self.graph.inputs(name)
+        if inputs and isinstance(self.graph.op(inputs[0].node), hw.Window):
+            return inputs[0].node
+        return name
 
 
 def adapt(graph: Graph, value: Value, lanes: int, consumer: str, slot: int) -> Value:

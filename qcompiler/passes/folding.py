@@ -1,12 +1,11 @@
-"""Choices of folding for one engine, and the cheapest one within a number of cycles."""
+"""Choices of folding for one engine, and of lanes for the modules that are not engines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import gcd, prod
-from typing import Any
+from math import prod
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.types import Shape
@@ -19,45 +18,24 @@ def divisors(n: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Folding:
-    """One way to fold an engine: its cycles per frame and its price."""
+    """One way to fold an engine, and its cycles per frame."""
 
     pe: int
     simd: int
     planes: int
     cycles: int
-    lut: float
-    bram: int
-    dsp: int = 0
     per_fold: bool = False
 
-    def price(self, worth: Worth) -> float:
-        """In LUT."""
-        return worth.price(self.lut, self.bram, self.dsp)
+    def applied(self, op: hw.Engine) -> hw.Engine:
+        return op.folded(self.pe, self.simd, self.planes, self.per_fold)
 
 
-@dataclass(frozen=True)
-class Worth:
-    """How many LUT a block RAM and a multiplier are worth."""
-
-    block: float = 0.0
-    multiplier: float = 0.0
-
-    def price(self, lut: float, bram: int, dsp: int) -> float:
-        """In LUT."""
-        return lut + self.block * bram + self.multiplier * dsp
-
-
-FoldingPrice = Callable[[Any], tuple[float, int, int]]
-"""Engine in a folding -> (LUT, block RAMs, multipliers)."""
-
-
-def engine_foldings(op: hw.Engine, shape: Shape, price: FoldingPrice) -> list[Folding]:
+def engine_foldings(op: hw.Engine, shape: Shape) -> list[Folding]:
     """Every legal folding of an engine.
 
     Args:
         op: The engine; its own folding is ignored.
         shape: (C, H, W) that its window reads: filling the line buffer takes a cycle a beat.
-        price: Of a folding.
     """
     out, per_group = op.channels
     outputs, pixels = prod(op.out_shape), shape[1] * shape[2]
@@ -69,34 +47,16 @@ def engine_foldings(op: hw.Engine, shape: Shape, price: FoldingPrice) -> list[Fo
                 folded = op.folded(pe, simd, way.planes, way.per_fold)
                 fill, drain = pixels * shape[0] // folded.input_lanes, outputs // pe
                 cycles = max(folded.rate, fill, drain)
-                figures = cycles, *price(folded)
-                found.append(Folding(pe, simd, way.planes, *figures, per_fold=way.per_fold))
+                found.append(Folding(pe, simd, way.planes, cycles, way.per_fold))
     return found
 
 
-def front(foldings: list[Folding], worth: Worth) -> list[Folding]:
-    """Those that no other beats both in cycles and in price, cheapest first."""
-    best: list[Folding] = []
-    for folding in sorted(foldings, key=lambda f: (f.price(worth), f.cycles, f.pe, f.simd)):
-        if not best or folding.cycles < best[-1].cycles:
-            best.append(folding)
-    return best
+def fewest_lanes(lanes: Sequence[int], beats: int, cycles: int) -> int:
+    """The fewest of ``lanes`` that take ``cycles``, the most if none is fast enough.
 
-
-def cheapest(foldings: list[Folding], cycles: int) -> Folding | None:
-    """The cheapest of a front within ``cycles``, None if there is none."""
-    return next((f for f in foldings if f.cycles <= cycles), None)
-
-
-def fewest_lanes(pixels: int, cycles: int, *channels: int) -> int:
-    """Least common divisor of ``channels`` that moves ``pixels`` of the first in ``cycles``.
-
-    All of them if none is fast enough. Later channel counts may be 0.
+    Args:
+        lanes: Ascending.
+        beats: Cycles on one lane.
+        cycles: At most so many.
     """
-    common = channels[0]
-    for other in channels[1:]:
-        common = gcd(common, other)
-    for lanes in divisors(common):
-        if pixels * (channels[0] // lanes) <= cycles:
-            return lanes
-    return common
+    return next((n for n in lanes if beats // n <= cycles), lanes[-1])

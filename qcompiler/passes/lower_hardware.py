@@ -23,11 +23,13 @@ class LowerHardware:
         direct: Convolutions that become multiplier arrays; the others become bit-serial ones.
         partial_bits: Width of partial sums of products in engines of multipliers; None for none.
         depthwise: Convolutions that become depthwise arrays.
+        hardwired: Convolutions whose weights become wires.
     """
 
     direct: frozenset[str] = frozenset()
     partial_bits: int | None = None
     depthwise: frozenset[str] = frozenset()
+    hardwired: frozenset[str] = frozenset()
     name: ClassVar[str] = "lower-hardware"
 
     def run(self, graph: Graph) -> Graph:
@@ -39,6 +41,8 @@ class LowerHardware:
                 values[name] = _direct(graph, out, name, inputs, self.partial_bits)
             elif name in self.depthwise:
                 values[name] = _conv(graph, out, name, inputs, hw.DepthwiseArray)
+            elif name in self.hardwired:
+                values[name] = _hardwired(graph, out, name, inputs)
             elif isinstance(graph.op(name), integer.WinogradConv):
                 values[name] = _winograd(graph, out, name, inputs, self.partial_bits)
             else:
@@ -91,6 +95,22 @@ def _direct(
         shape, op.weight.shape[2:], op.stride, op.dilation, op.groups, array.repeat
     )
     return out.add(name, array, [out.add(f"{name}_window", window, inputs)])
+
+
+def _hardwired(graph: Graph, out: Graph, name: str, inputs: list[Value]) -> Value:
+    op, kind = graph.op(name), graph.type(name)
+    if any(op.padding):
+        raise GraphError("padding must be explicit before lowering", where=name)
+    if (reason := hw.unwirable(op.weight, op.groups)) is not None:
+        raise GraphError(
+            f"cannot be hard-wired: {reason}",
+            where=name,
+            hint=f"choose another engine, for example --engine {name}=bitserial",
+        )
+    shape = graph.type(graph.inputs(name)[0]).shape
+    unit = hw.Hardwired(name, op.weight, kind.shape, kind.integers)
+    window = make_window(shape, op.weight.shape[2:], op.stride, op.dilation, 1, 1)
+    return out.add(name, unit, [out.add(f"{name}_window", unit.fed_by(window), inputs)])
 
 
 def _winograd(

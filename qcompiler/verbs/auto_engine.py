@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import Device
-from qcompiler.estimate.engines import engine_price
+from qcompiler.estimate.engines import module_price
 from qcompiler.ir.graph import Graph
+from qcompiler.ir import hardware as hw
 from qcompiler.passes.base import run_passes
+from qcompiler.passes.choices import Site
 from qcompiler.passes.engines import (
     AUTO,
     BITSERIAL,
@@ -19,13 +21,10 @@ from qcompiler.passes.engines import (
     engine_of_layers,
     usual,
 )
-from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
-from qcompiler.passes.folding import Folding, Worth, cheapest
+from qcompiler.passes.fold import FoldingSpace
 from qcompiler.passes.pipeline import TO_HARDWARE
 from qcompiler.progress import QUIET, Progress, tracked
-from qcompiler.verbs.goal import room_for, solve, worth
-
-ROUNDS = 6  # in which engines for a budget are chosen anew for half of the cycles
+from qcompiler.verbs.goal import solve
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,6 @@ class Aim:
     fps: float | None = None
     lut: int | None = None
     partial_bits: int | None = None
-
-    @property
-    def worth(self) -> Worth:
-        """What block RAMs and multipliers are worth, as for the folding that follows."""
-        return worth(self.chip, room_for(self.chip, self.fps, self.lut))
 
 
 def lower(
@@ -55,10 +49,7 @@ def lower(
 def decide_engines(
     graph: Graph, wanted: Mapping[str, str], aim: Aim, progress: Progress = QUIET
 ) -> Engines:
-    """The engine of every layer, ``auto`` decided at the cycles per frame that are asked for.
-
-    For a budget, first at the cycles of bit-serial arrays, then at half of what was reached, as
-    long as that is faster.
+    """The engine of every layer, ``auto`` decided by the folding search.
 
     Args:
         graph: Integer graph, padding not yet explicit.
@@ -69,74 +60,36 @@ def decide_engines(
     start = layers | {name: usual(graph, name) for name in undecided}
     if not undecided:
         return Engines(layers, aim.partial_bits)
-
-    fronts = engine_fronts(graph, start, undecided, aim, progress)
-    if aim.fps is not None:
-        cycles = int(aim.clock * 1e6 / aim.fps)
-        return Engines(start | cheapest_engines(fronts, cycles, aim.worth), aim.partial_bits)
-    best, reached = start, _cycles(graph, start, aim)
-    for _ in range(ROUNDS):
-        wanted_cycles = ANY if reached == ANY else reached // 2
-        tried = start | cheapest_engines(fronts, wanted_cycles, aim.worth)
-        cycles = _cycles(graph, tried, aim)
-        if cycles >= reached:
-            break
-        best, reached = tried, cycles
-    return Engines(best, aim.partial_bits)
-
-
-def _cycles(graph: Graph, layers: dict[str, str], aim: Aim) -> int:
-    """Cycles per frame of these engines in the budget; ANY where they have no room."""
-    space = FoldingSpace(
-        lower(graph, Engines(layers, aim.partial_bits))[1], engine_price(aim.chip.family)
-    )
+    lowered = lower(graph, Engines(start, aim.partial_bits))[1]
+    sites = engine_sites(graph, start, undecided, aim, progress)
+    space = FoldingSpace(lowered, module_price(aim.chip.family), sites)
     try:
-        return bottleneck(solve(space, aim.chip, aim.clock, fps=None, lut=aim.lut).graph)[1]
-    except QCompilerError:
-        return ANY
+        found = solve(space, aim.chip, aim.clock, fps=aim.fps, lut=aim.lut).graph
+    except QCompilerError:  # the final folding says so, with the engines that it has
+        return Engines(start, aim.partial_bits)
+    return Engines(start | {n: found.op(n).title for n in undecided}, aim.partial_bits)
 
 
-Fronts = dict[str, dict[str, list[Folding]]]
-"""For each layer and each engine that can compute it, the foldings worth having."""
-
-
-def engine_fronts(
+def engine_sites(
     graph: Graph,
-    start: dict[str, str],
+    start: Mapping[str, str],
     layers: Sequence[str],
     aim: Aim,
     progress: Progress = QUIET,
-) -> Fronts:
-    """The foldings of each of the layers with every engine.
+) -> dict[str, list[Site]]:
+    """Every engine that can compute each of the layers.
 
     Args:
         graph: Integer graph, padding not yet explicit.
         start: An engine for every layer of the graph.
     """
-    fronts: Fronts = {name: {} for name in layers}
+    sites: dict[str, list[Site]] = {name: [] for name in layers}
     for kind in tracked(KINDS, "comparing engines", len(KINDS), progress):
         able = [n for n in layers if can(graph, n, kind, aim.partial_bits)]
         if not able:
             continue
         trial = {**dict.fromkeys(start, BITSERIAL), **dict.fromkeys(able, kind)}
         lowered = lower(graph, Engines(trial, aim.partial_bits))[1]
-        space = FoldingSpace(lowered, engine_price(aim.chip.family)).weighing(aim.worth)
         for name in able:
-            fronts[name][kind] = space.engines[name]
-    return fronts
-
-
-def cheapest_engines(fronts: Fronts, cycles: int, prices: Worth) -> dict[str, str]:
-    """For each layer the cheapest engine in so many cycles; if none is in time, the fastest."""
-    return {
-        name: min(kinds, key=lambda kind: (_rank(kinds[kind], cycles, prices), KINDS.index(kind)))
-        for name, kinds in fronts.items()
-    }
-
-
-def _rank(front: list[Folding], cycles: int, prices: Worth) -> tuple[bool, float]:
-    """Late engines after those in time; by price, or by cycles if late."""
-    pick = cheapest(front, cycles)
-    if pick is None:
-        return True, float(front[-1].cycles)
-    return False, pick.price(prices)
+            sites[name].append(Site.of(lowered, name))
+    return sites

@@ -12,7 +12,7 @@ from typing import Any
 from qcompiler import __version__
 from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import Device, device
-from qcompiler.estimate.engines import engine_price
+from qcompiler.estimate.engines import module_price
 from qcompiler.estimate.report import Report
 from qcompiler.estimate.report import estimate as estimate_graph
 from qcompiler.folders import check_target, new_folder
@@ -22,7 +22,6 @@ from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.store import read_graph, write_graph
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.choose_search import ChooseSearch
 from qcompiler.passes.engines import check_engines
 from qcompiler.passes.fold import FoldingSpace, bottleneck
 from qcompiler.passes.integerize import Integerize, RequantReport
@@ -31,12 +30,12 @@ from qcompiler.passes.winograd import UseWinograd
 from qcompiler.progress import QUIET, Progress
 from qcompiler.resources import RTL
 from qcompiler.verbs.auto_engine import Aim, decide_engines, lower
-from qcompiler.verbs.goal import connecting, room_for, solve
+from qcompiler.verbs.goal import solve
 
 MARKER = "manifest.json"
 FOLD = "fold"
 _MIDDLE = (UseWinograd.name, *(p.name for p in TO_HARDWARE))
-PASSES = (Integerize.name, *_MIDDLE, FOLD, ChooseSearch.name, *(p.name for p in CONNECT))
+PASSES = (Integerize.name, *_MIDDLE, FOLD, *(p.name for p in CONNECT))
 """The names that ``after`` is called with, in order."""
 Dump = Callable[[str, Graph], None]
 
@@ -156,13 +155,12 @@ def compile(
     aim = Aim(chip, clock, target.fps, target.lut, target.partial_bits)
     engines = decide_engines(integer, target.engines, aim, progress)
     integer, lowered = lower(integer, engines, after)
-    space = FoldingSpace(lowered, engine_price(chip.family))
+    space = FoldingSpace(lowered, module_price(chip.family))
     progress.advance()
     solution = solve(space, chip, clock, fps=target.fps, lut=target.lut)
     if after is not None:
         after(FOLD, solution.graph)
-    last = connecting(chip, room_for(chip, target.fps, target.lut))
-    hardware = run_passes(solution.graph, last, after=after)
+    hardware = run_passes(solution.graph, CONNECT, after=after)
     report = estimate_graph(hardware, chip)
     progress.advance()
     if not target.oversize:
@@ -183,7 +181,7 @@ def write_build(result: Compiled, target: Target, chip: Device, out: Path) -> No
         "format": 1,
         "generator": f"qcompiler {__version__}",
         "top": target.top,
-        "target": asdict(replace(target, engines=dict(target.engines)))
+        "target": asdict(replace(target, device=chip.reference, engines=dict(target.engines)))
         | {"clock_mhz": result.clock_mhz},
         "engines": {n: graph.op(n).title for n in graph.find(hw.Engine)},
         "family": chip.family,

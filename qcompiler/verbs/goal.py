@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from qcompiler.errors import QCompilerError
 from qcompiler.estimate.capacity import capacity_error, missing_blocks
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import Device
-from qcompiler.estimate.model import module_cost
 from qcompiler.estimate.report import Report, estimate, total_cost
-from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
-from qcompiler.passes.base import Pass, run_passes
-from qcompiler.passes.choose_search import ChooseSearch
+from qcompiler.passes.base import run_passes
+from qcompiler.passes.fifo_prices import FifoPrices, waiting
 from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
-from qcompiler.passes.folding import Worth
+from qcompiler.passes.fold_problem import FoldProblem
 from qcompiler.passes.pipeline import CONNECT
+from qcompiler.passes.within import Search
 
-Types = Sequence[hw.StreamType]
+Array = np.ndarray[Any, Any]
 
 OVERSIZE = "build it for simulation alone with --fps and --oversize"
 DEFAULT_SHARE = 0.5  # of the device's LUT, where neither a rate nor a budget is asked for
-DEARER, CHEAPER = (4.0, 16.0), (0.0,)
-"""Times that a block RAM is worth its usual LUTs, where block RAM or LUTs alone are short."""
+TRIES = 4  # to fold anew when FIFOs turn out to take more than was thought
+UNLIMITED = 1e12
+FEWEST_BLOCKS = np.array([1e-4, 1e-6, 1.0, 1e-6])
+"""Weights of LUT, FF, BRAM and DSP."""
 
 
 @dataclass(frozen=True)
@@ -67,29 +71,8 @@ def room_for(chip: Device, fps: float | None, lut: int | None) -> int:
     return chip.luts if fps is not None else lut or int(chip.luts * DEFAULT_SHARE)
 
 
-def worth(chip: Device, luts: float) -> Worth:
-    """A block RAM and a multiplier are worth the LUTs that there are for each."""
-    return Worth(luts / max(chip.brams, 1), luts / max(chip.dsps, 1))
-
-
-def connecting(chip: Device, luts: float) -> list[Pass]:
-    """The passes from a folded graph to what is built.
-
-    Args:
-        luts: LUTs that may be used; they decide what a block RAM is worth.
-    """
-    prices = worth(chip, luts)
-
-    def price(op: hw.Threshold, inputs: Types, outputs: Types) -> float:
-        cost = module_cost(op, inputs, outputs, chip.family)
-        return prices.price(cost.lut, cost.bram, cost.dsp)
-
-    return [ChooseSearch(price), *CONNECT]  # first: FIFOs are as deep as the searches ask for
-
-
-@dataclass(frozen=True)
 class Room:
-    """What a folding may take: LUTs, and all block RAMs of the device.
+    """What a folding may take: LUTs, and all else of the device.
 
     Args:
         space: The foldings.
@@ -97,53 +80,79 @@ class Room:
         luts: LUTs that may be used.
     """
 
-    space: FoldingSpace
-    chip: Device
-    luts: float
+    def __init__(self, space: FoldingSpace, chip: Device, luts: float) -> None:
+        self.space, self.chip = space, chip
+        self.limits = np.array([luts, chip.ffs, chip.brams, chip.dsps], np.float64)
+        self.weights = np.array([1.0, 0.01, 1.0, 1.0]) / np.maximum(self.limits, 1.0)
+        """The shares of the device that are used are to be least; flip-flops come with LUTs."""
+        self._waiting = waiting(space.graph)
+        self._unknown = np.zeros(4)
+        if self._fewest_multipliers() > chip.dsps:  # no folding saves them
+            self.limits[3] = UNLIMITED
+            self.weights[3] = 0.0
+
+    def _fewest_multipliers(self) -> float:
+        pick = self._problem(ANY).minimise(np.array([1e-6, 1e-6, 1e-6, 1.0]))
+        return float(pick.total[3]) if pick is not None else np.inf
 
     def folding(self, cycles: int) -> Graph | None:
-        """The cheapest folding in ``cycles`` that has room, None if none was found.
-
-        The cheapest uses the least shares of LUTs and block RAMs. Where only one of the two is
-        short, that one is made dearer, step by step.
-        """
-        graph, short = self._try(1.0, cycles)
-        if not short:
-            return graph
-        for factor in {frozenset({"lut"}): CHEAPER, frozenset({"bram"}): DEARER}.get(short, ()):
-            graph, now = self._try(factor, cycles)
-            if not now:
-                return graph
-            if now != short:
+        """The folding in ``cycles`` of the least shares of the device, None if none has room."""
+        for _ in range(TRIES):
+            problem = self._problem(cycles)
+            pick = Search(problem, self.weights, self.limits).cheapest()
+            if pick is None:
                 return None
+            graph = self.space.built(problem.built(pick))
+            used = self._used(graph)
+            if (used <= self.limits).all():
+                return graph
+            self._learn(graph, used - pick.total)
         return None
 
-    def weighted(self, factor: float) -> FoldingSpace:
-        """All foldings, a block RAM at ``factor`` times what it is usually worth."""
-        usual = worth(self.chip, self.luts)
-        return self.space.weighing(Worth(factor * usual.block, usual.multiplier))
+    def unlimited(self, cycles: int) -> Graph | None:
+        """The folding in ``cycles`` of the least shares of the device, however much that is."""
+        problem = self._problem(cycles)
+        pick = problem.minimise(self.weights)
+        return None if pick is None else self.space.built(problem.built(pick))
+
+    def fastest(self) -> Graph | None:
+        """The fastest folding that has room, None if there is none."""
+        steps, low = [*self.space.steps(), ANY], 0
+        while True:
+            low = bisect_left(steps, True, low, key=self._has_room)
+            if low == len(steps):
+                return None
+            found = self.folding(steps[low])
+            if found is not None:
+                return found
+            low += 1  # what FIFOs take is known better now
+
+    def fewest_cycles(self) -> int:
+        """Per frame, of the fastest folding of all."""
+        steps = self.space.steps()
+        return steps[bisect_left(steps, True, key=lambda n: self.unlimited(n) is not None)]
 
     def cost(self, graph: Graph) -> Cost:
         """What a folded graph takes with its forks and FIFOs."""
-        return total_cost(self.connected(graph), self.chip.family)
+        return total_cost(run_passes(graph, CONNECT), self.chip.family)
 
-    def connected(self, graph: Graph) -> Graph:
-        return run_passes(graph, connecting(self.chip, self.luts))
+    def _used(self, graph: Graph) -> Array:
+        cost = self.cost(graph)
+        return np.array([cost.lut, cost.ff, cost.bram, cost.dsp], np.float64)
 
-    def _try(self, factor: float, cycles: int) -> tuple[Graph, frozenset[str]]:
-        """The cheapest folding, and what is short for it.
+    def _has_room(self, cycles: int) -> bool:
+        search = Search(self._problem(cycles), self.weights, self.limits)
+        return search.cheapest(any_is_enough=True) is not None
 
-        Multipliers count where engines take them; those of requantizers no folding saves.
-        """
-        graph = self.weighted(factor).balanced(cycles)
-        cost, chip = self.cost(graph), self.chip
-        engines = any(isinstance(graph.op(n), hw.MultiplierArray | hw.Winograd) for n in graph)
-        over = {
-            "lut": cost.lut > self.luts,
-            "bram": cost.bram > chip.brams,
-            "dsp": engines and cost.dsp > chip.dsps,
-        }
-        return graph, frozenset(what for what, short in over.items() if short)
+    def _problem(self, cycles: int) -> FoldProblem:
+        fifos = FifoPrices(self.space.choices, cycles, self._waiting)
+        fixed = fifos.forks + self._unknown
+        return FoldProblem(self.space.choices, lambda name: cycles, extra=fifos, fixed=fixed)
+
+    def _learn(self, graph: Graph, more: Array) -> None:
+        """What gates and bursts take depends on the foldings."""
+        self._waiting = waiting(graph)
+        self._unknown = self._unknown + more
 
 
 def solve(
@@ -169,55 +178,62 @@ def solve(
 
 def _for_rate(room: Room, fps: float, clock: float) -> Solution:
     wanted = int(clock * 1e6 / fps)
-    slowest = room.space.bounds()[0]
-    if slowest.cycles > wanted:
-        best = clock * 1e6 / slowest.cycles
-        reachable = int(best) or f"{0.99 * best:.3g}"
-        raise QCompilerError(
-            f"{fps:g} frames/s at {clock:g} MHz leave {wanted} cycles a frame, but "
-            f"{slowest.node} takes {slowest.cycles} when fully unfolded: at most {best:.1f} "
-            "frames/s",
-            where=slowest.node,
-            hint=f"ask for --fps {reachable}, raise --clock, or shrink that layer",
-        )
+    usual = room.unlimited(wanted)
+    if usual is None:
+        raise _too_fast(room, wanted, fps, clock)
     folded, fitting = room.folding(wanted), None
     if folded is None:
-        other = room.space.fastest(room.folding)
+        other = room.fastest()
         if other is not None and bottleneck(other)[1] <= wanted:
             folded = other
         else:
-            folded = room.weighted(1.0).balanced(wanted)
+            folded = usual
             fitting = clock * 1e6 / bottleneck(other)[1] if other is not None else None
     name, cycles = bottleneck(folded)
     limit = f"the rate asked for ({wanted} cycles a frame); slowest module: {name}, {cycles} cycles"
     return Solution(folded, limit, fitting)
 
 
+def _too_fast(room: Room, wanted: int, fps: float, clock: float) -> QCompilerError:
+    """The error that says what bounds the rate: a module, or lanes that do not go together."""
+    slowest = room.space.bounds()[0]
+    least = max(room.fewest_cycles(), slowest.cycles)
+    why = "takes" if least == slowest.cycles else "and what is between it and its neighbours take"
+    best = clock * 1e6 / least
+    reachable = int(best) or f"{0.99 * best:.3g}"
+    return QCompilerError(
+        f"{fps:g} frames/s at {clock:g} MHz leave {wanted} cycles a frame, but {slowest.node} "
+        f"{why} {least} when fully unfolded: at most {best:.1f} frames/s",
+        where=slowest.node,
+        hint=f"ask for --fps {reachable}, raise --clock, or shrink that layer",
+    )
+
+
 def _for_budget(room: Room) -> Solution:
-    found = room.space.fastest(room.folding)
+    found = room.fastest()
     if found is None:
         raise _no_room(room)
     name, cycles = bottleneck(found)
     floor = room.space.bounds()[0]
     if cycles == floor.cycles:
         return Solution(found, f"{floor.node}: {cycles} cycles a frame even when fully unfolded")
-    limit = f"the budget of {room.luts:.0f} LUT and the {room.chip.brams} BRAM of {room.chip.name}"
+    limit = f"the budget of {room.limits[0]:.0f} LUT and the {room.chip.brams} BRAM of {room.chip.name}"
     return Solution(found, f"{limit}; slowest module: {name}, {cycles} cycles")
 
 
 def _no_room(room: Room) -> QCompilerError:
     """The error that says what the smallest folding takes."""
-    least = room.cost(room.weighted(0.0).balanced(ANY))
-    if least.lut > room.luts:
+    least = room.cost(room.space.fold(ANY))
+    if least.lut > room.limits[0]:
         return QCompilerError(
-            f"the smallest folding takes about {least.lut:.0f} LUT, the budget is {room.luts:.0f}",
+            f"the smallest folding takes about {least.lut:.0f} LUT, the budget is {room.limits[0]:.0f}",
             hint="raise --lut or name a larger --target",
         )
-    saving = estimate(room.connected(room.weighted(1.0).balanced(ANY)), room.chip)
+    saving = estimate(run_passes(room.space.fold(ANY, FEWEST_BLOCKS), CONNECT), room.chip)
     if missing_blocks(saving):
         return capacity_error(saving, ["quantize to fewer bits", OVERSIZE])
     return QCompilerError(
         f"the smallest folding takes about {saving.total.bram} BRAM and {saving.total.lut:.0f} "
-        f"LUT, {room.chip.name} has {room.chip.brams} BRAM and the budget is {room.luts:.0f} LUT",
+        f"LUT, {room.chip.name} has {room.chip.brams} BRAM and the budget is {room.limits[0]:.0f} LUT",
         hint="raise --lut, quantize to fewer bits, or name a larger --target",
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qcompiler.estimate.devices import device
-from qcompiler.estimate.engines import engine_price
+from qcompiler.estimate.engines import module_price
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.integer import Conv
 from qcompiler.passes.base import run_passes
@@ -41,7 +41,7 @@ def random_build(seed: int, folder: Path) -> RandomNetwork:
     integer = run_passes(integer, [engines.first, *TO_HARDWARE[:-1]])
     lowered = run_passes(integer, [engines.lowering])
     chip = device("ecp5-85k")
-    space = FoldingSpace(lowered, engine_price(chip.family))
+    space = FoldingSpace(lowered, module_price(chip.family))
     prefer_own_planes(space, np.random.default_rng([seed, 4]))
     top = space.slowest()
     least = max(16, top // 100)  # fully unfolded designs take a minute to build

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qcompiler.errors import QCompilerError
-from qcompiler.estimate.engines import engine_price
+from qcompiler.estimate.engines import module_price
 from qcompiler.ir import nn
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.store import read_graph, write_graph
@@ -31,7 +31,7 @@ def make(seed: int) -> dict[str, Graph]:
     quantized = run_passes(network.graph, [*passes, AlignResiduals()])
     integer = run_passes(quantized, [Integerize("auto"), *TO_HARDWARE[:-1]])
     lowered = run_passes(integer, TO_HARDWARE[-1:])
-    space = FoldingSpace(lowered, engine_price("ecp5"))
+    space = FoldingSpace(lowered, module_price("ecp5"))
     hardware = run_passes(space.balanced(space.slowest() // 3), CONNECT)
     return {"nn": quantized, "integer": integer, "hardware": hardware}
 

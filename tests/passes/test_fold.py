@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import device
-from qcompiler.estimate.report import estimate
 from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer
-from qcompiler.ir.graph import Graph
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.fold import FoldingSpace, bottleneck, node_cycles
-from qcompiler.passes.folding import divisors
-from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
+from qcompiler.passes.fold import ANY, FEWEST_LUTS, FoldingSpace, bottleneck, node_cycles
+from qcompiler.passes.pipeline import TO_HARDWARE
 from qcompiler.verbs.compile import Target
 from qcompiler.verbs.compile import compile as compile_network
+from qcompiler.verbs.goal import Room
 from tests.graphs import folding_space, integer_graph, lowered, quantized
 
 SEEDS = (0, 1, 2, 3, 5, 8)
@@ -40,15 +38,13 @@ def test_every_module_is_within_the_target_or_as_fast_as_it_can_be(
     spaces: dict[int, FoldingSpace], seed: int
 ) -> None:
     space = spaces[seed]
-    bounds = {b.node: b.cycles for b in space.bounds()}
+    floor = space.bounds()[0].cycles
     for target in targets(space):
         graph = space.fold(target)
         graph.check()
         for name in graph:
-            least = bounds.get(name, 0)
-            if isinstance(graph.op(name), hw.Adapter | hw.Window | hw.Sink):
-                least = max(bounds.values())
-            assert node_cycles(graph, name) <= max(target, least), (name, target)
+            if not isinstance(graph.op(name), hw.Adapter):
+                assert node_cycles(graph, name) <= max(target, floor), (name, target)
 
 
 def test_a_pool_that_skips_pixels_is_as_wide_as_its_window_must_be() -> None:
@@ -65,40 +61,30 @@ def test_bounds_are_reached_and_sorted(spaces: dict[int, FoldingSpace], seed: in
     bounds = space.bounds()
     assert bounds == sorted(bounds, key=lambda b: (-b.cycles, b.node))
     assert {b.node for b in bounds} <= set(space.graph)
-    fastest = space.fold(0)
-    op = space.graph.op
-    for bound in bounds:
-        nodes = [bound.node]
-        reads_window = bound.node in space.engines or isinstance(op(bound.node), hw.Reduce)
-        if reads_window:  # it waits for its line buffer
-            nodes.append(fastest.inputs(bound.node)[0].node)
-        assert max(node_cycles(fastest, name) for name in nodes) == bound.cycles
-    assert bottleneck(fastest)[1] == bounds[0].cycles
+    assert bottleneck(space.fold(bounds[0].cycles))[1] == bounds[0].cycles
+    for bound in bounds:  # each with a limit of its own, what is between them without any
+        own = space.fold({b.node: b.cycles if b is bound else ANY for b in bounds}.__getitem__)
+        slowest = node_cycles(own, bound.node)
+        if isinstance(own.op(bound.node), hw.Engine | hw.Reduce):  # it waits for its line buffer
+            slowest = max(slowest, node_cycles(own, own.inputs(bound.node)[0].node))
+        assert bound.cycles <= slowest
+        if bound.cycles == bounds[0].cycles:
+            assert slowest == bound.cycles
     assert bottleneck(space.balanced(bounds[0].cycles))[1] == bounds[0].cycles
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_faster_than_of_use(spaces: dict[int, FoldingSpace], seed: int) -> None:
-    """The next cheaper folding of any module would make it the slowest of all."""
+def test_no_engine_is_dearer_than_it_need_be(spaces: dict[int, FoldingSpace], seed: int) -> None:
+    """Of the foldings of these lanes that are in time, each engine has the cheapest."""
     space = spaces[seed]
     for target in targets(space):
-        graph = space.balanced(target)
-        slowest = bottleneck(graph)[1]
-        for name, front in space.engines.items():
-            op = graph.op(name)
-            folds = [(f.pe, f.simd, f.planes) for f in front]
-            picked = folds.index((op.pe, op.simd, op.planes))
-            assert all(f.cycles > slowest for f in front[:picked]), name
-        for name in space.graph:
-            lanes = getattr(graph.op(name), "lanes", 1)
-            if isinstance(graph.op(name), hw.Window | hw.ChannelPad | hw.Concat):
-                continue  # their lanes must divide more than their own channels
-            nodes = [name]
-            if isinstance(graph.op(name), hw.Reduce):  # as wide as its window
-                nodes.append(space.graph.inputs(name)[0].node)
-            one_lane = max(node_cycles(space.graph, n) for n in nodes)
-            fewer = [d for d in divisors(space.graph.type(name).shape[0]) if d < lanes]
-            assert all(one_lane // d > slowest for d in fewer), name
+        graph = space.fold(target)
+        for name, every in space.choices.engines.items():
+            op, limit = graph.op(name), max(target, min(o.cycles for o in every))
+            lanes = op.input_lanes, op.pe
+            rivals = [o for o in every if o.lanes == lanes and o.cycles <= limit]
+            prices = [float(o.price @ FEWEST_LUTS) for o in rivals]
+            assert str(rivals[int(np.argmin(prices))].op) == str(op), (name, target)
 
 
 def test_targets_by_module(spaces: dict[int, FoldingSpace]) -> None:
@@ -107,20 +93,9 @@ def test_targets_by_module(spaces: dict[int, FoldingSpace]) -> None:
         wanted = {n: int(rng.integers(1, space.slowest() + 1)) for n in space.graph}
         graph = space.fold(wanted.__getitem__)
         graph.check()
-        for name, front in space.engines.items():
-            assert node_cycles(graph, name) <= max(wanted[name], front[-1].cycles)
-
-
-def price(graph: Graph) -> float:
-    return estimate(run_passes(graph, CONNECT), device("ecp5-85k")).total.lut
-
-
-def within(space: FoldingSpace, budget: float) -> Callable[[int], Graph | None]:
-    def fold(cycles: int) -> Graph | None:
-        graph = space.balanced(cycles)
-        return graph if price(graph) <= budget else None
-
-    return fold
+        for name, options in space.choices.engines.items():
+            least = min(option.cycles for option in options)
+            assert node_cycles(graph, name) <= max(wanted[name], least)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -135,15 +110,20 @@ def test_nothing_changes_between_the_steps(spaces: dict[int, FoldingSpace], seed
 
 @pytest.mark.parametrize("seed", (1, 3))
 def test_budget(spaces: dict[int, FoldingSpace], seed: int) -> None:
-    space = spaces[seed]
-    least, most = price(space.balanced(space.slowest())), price(space.fold(0))
-    assert space.fastest(within(space, least - 1)) is None
+    space, chip = spaces[seed], replace(device("ecp5-85k"), brams=10_000, dsps=10_000)
+
+    def room(luts: float) -> Room:
+        return Room(space, chip, luts)
+
+    ends = (space.slowest(), space.bounds()[0].cycles)
+    least, most = (room(0).cost(space.fold(cycles)).lut for cycles in ends)
+    assert room(0.9 * least).fastest() is None
     cycles = []
-    for share in (0.0, 0.05, 0.3, 1.0):
+    for share in (0.05, 0.3, 1.0):
         budget = least + share * (most - least)
-        graph = space.fastest(within(space, budget))
+        graph = room(budget).fastest()
         assert graph is not None
-        assert price(graph) <= budget
+        assert room(budget).cost(graph).lut <= budget
         cycles.append(bottleneck(graph)[1])
     assert cycles == sorted(cycles, reverse=True), "more LUT, never slower"
     assert cycles[-1] == space.bounds()[0].cycles

@@ -1,8 +1,6 @@
-"""Foldings of one array: all of them, priced, and the front that remains."""
+"""Foldings of one array: all of them, and their cycles."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,14 +9,7 @@ from hypothesis import strategies as st
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.types import IntType
-from qcompiler.passes.folding import (
-    Worth,
-    cheapest,
-    divisors,
-    engine_foldings,
-    fewest_lanes,
-    front,
-)
+from qcompiler.passes.folding import divisors, engine_foldings, fewest_lanes
 
 SHAPE = (6, 5, 5)
 
@@ -31,14 +22,6 @@ def array(groups: int = 1, planes: int = 4) -> hw.BitSerialArray:
     return hw.BitSerialArray("a", weight, signs, exps, (8, 3, 3), IntType(0, 99), groups)
 
 
-def figures(pe: int, simd: int, planes: int) -> tuple[float, int, int]:
-    return pe * (3.0 + simd * planes) + 10 * planes, -(-pe * simd * planes // 8), pe * simd
-
-
-def price(op: hw.BitSerialArray) -> tuple[float, int, int]:
-    return figures(op.pe, op.simd, op.planes)
-
-
 @given(st.integers(1, 500))
 def test_divisors(n: int) -> None:
     assert list(divisors(n)) == [d for d in range(1, n + 1) if n % d == 0]
@@ -46,47 +29,39 @@ def test_divisors(n: int) -> None:
 
 def test_filling_the_line_buffer_takes_its_time() -> None:
     """A stride skips most of what comes in: 40x40 pixels of 6 channels for 3x3 outputs."""
-    best = front(engine_foldings(array(), (6, 40, 40), price), Worth())
-    assert best[-1].cycles == 1600 and best[-1].simd == 6
+    found = engine_foldings(array(), (6, 40, 40))
+    fastest = min(found, key=lambda f: f.cycles)
+    assert fastest.cycles == 1600 and fastest.simd == 6
 
 
-@pytest.mark.parametrize("worth", [Worth(), Worth(3.5), Worth(100.0, 1.0), Worth(0.0, 20.0)])
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("planes", [0, 1, 3, 4, 7])
-def test_front(groups: int, planes: int, worth: Worth) -> None:
-    def weighed(pe: int, simd: int, planes: int) -> float:
-        lut, bram, dsp = figures(pe, simd, planes)
-        return lut + worth.block * bram + worth.multiplier * dsp
-
-    best = front(engine_foldings(array(groups, planes), SHAPE, price), worth)
-    prices = [f.price(worth) for f in best]
-    assert all(a < b for a, b in pairwise(prices))
-    assert all(a.cycles > b.cycles for a, b in pairwise(best))
+def test_every_folding_and_its_cycles(groups: int, planes: int) -> None:
     count = max(planes, 1)
-    every = []
+    every = {}
     for pe in divisors(8 // groups):
         for simd in divisors(6 // groups):
             for slots in range(1, count + 1):
                 folds = -(-count // slots)
                 work = 9 * (8 // pe) * folds * 9 * (6 // groups // simd)
-                cycles = max(work, 25 * 6 // simd, 9 * 8 // pe)
-                every.append((cycles, weighed(pe, simd, slots)))
-    for target in sorted({c for c, _ in every} | {1, 10**9}):
-        pick = cheapest(best, target)
-        within = [cost for cycles, cost in every if cycles <= target]
-        assert (pick is None) == (not within)
-        if pick is not None:
-            assert pick.price(worth) == min(within) and pick.cycles <= target
-            assert (pick.lut, pick.bram, pick.dsp) == figures(pick.pe, pick.simd, pick.planes)
+                every[pe, simd, folds] = max(work, 25 * 6 // simd, 9 * 8 // pe)
+    op = array(groups, planes)
+    found = engine_foldings(op, SHAPE)
+    ways = {(f.pe, f.simd, -(-count // f.planes)): f.cycles for f in found if not f.per_fold}
+    assert ways == every
+    for folding in found:
+        folded = folding.applied(op)
+        assert isinstance(folded, hw.BitSerialArray)
+        assert (folded.pe, folded.simd, folded.planes) == (folding.pe, folding.simd, folding.planes)
+        assert folded.per_fold == folding.per_fold
 
 
 @given(
-    pixels=st.integers(1, 50),
+    beats=st.integers(1, 2000),
     cycles=st.integers(0, 2000),
-    channels=st.lists(st.integers(0, 48), min_size=1, max_size=3).filter(lambda c: c[0] > 0),
+    lanes=st.sets(st.integers(1, 48), min_size=1).map(sorted),
 )
-def test_fewest_lanes(pixels: int, cycles: int, channels: list[int]) -> None:
-    lanes = fewest_lanes(pixels, cycles, *channels)
-    common = [d for d in range(1, channels[0] + 1) if all(c % d == 0 for c in channels)]
-    enough = [d for d in common if pixels * channels[0] // d <= cycles]
-    assert lanes == (enough[0] if enough else common[-1])
+def test_fewest_lanes(beats: int, cycles: int, lanes: list[int]) -> None:
+    found = fewest_lanes(lanes, beats, cycles)
+    enough = [n for n in lanes if beats // n <= cycles]
+    assert found == (enough[0] if enough else lanes[-1])

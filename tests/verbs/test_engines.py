@@ -12,7 +12,7 @@ from torch import nn
 
 from qcompiler.errors import GraphError, QCompilerError
 from qcompiler.estimate.devices import device
-from qcompiler.estimate.engines import engine_price
+from qcompiler.estimate.engines import module_price
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 from qcompiler.passes.base import run_passes
@@ -109,7 +109,7 @@ def test_auto_takes_the_cheapest_of_each_layer(network: Graph, name: str, cycles
                 lowered = run_passes(graph, passes)
             except GraphError:
                 continue
-            space = FoldingSpace(lowered, engine_price(chip.family)).weighing(worth)
+            space = FoldingSpace(lowered, module_price(chip.family)).weighing(worth)
             pick = cheapest(space.engines[layer], cycles)
             late = space.engines[layer][-1].cycles
             prices[kind] = (pick is None, pick.price(worth) if pick else late)

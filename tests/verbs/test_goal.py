@@ -11,7 +11,7 @@ import pytest
 from qcompiler.cli import main
 from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import DEVICES, Device, device
-from qcompiler.estimate.engines import engine_price
+from qcompiler.estimate.engines import module_price
 from qcompiler.estimate.report import estimate
 from qcompiler.ir import integer
 from qcompiler.ir.types import IntType
@@ -43,7 +43,7 @@ def space() -> FoldingSpace:
         m, r = np.full(32, 77), np.full(32, 500)
         ops.append(integer.ScaleShift(m, r, 16, CODES, CODES))
     graph = integer_graph(*ops, shape=(32, 16, 16), elem=CODES)
-    return FoldingSpace(run_passes(graph, TO_HARDWARE), engine_price("ecp5"))
+    return FoldingSpace(run_passes(graph, TO_HARDWARE), module_price("ecp5"))
 
 
 def rate(space: FoldingSpace, chip: Device, fps: float = RATE) -> Solution:

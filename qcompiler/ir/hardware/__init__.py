@@ -5,7 +5,8 @@ input it needs for its first k output pixels: enough to fold, to insert width ad
 FIFOs without simulating.
 
 ``streams`` has what flows and the base of all ops, ``movement`` the ops that only move beats,
-``compute``, ``depthwise``, ``multiply``, ``pointwise`` and ``winograd`` those that compute.
+``compute``, ``depthwise``, ``hardwired``, ``multiply``, ``pointwise`` and ``winograd`` those that
+compute.
 """
 
 from qcompiler.ir.hardware.compute import (
@@ -20,6 +21,7 @@ from qcompiler.ir.hardware.compute import (
 )
 from qcompiler.ir.hardware.depthwise import DepthwiseArray
 from qcompiler.ir.hardware.engine import Engine
+from qcompiler.ir.hardware.hardwired import Hardwired, Straight, unwirable
 from qcompiler.ir.hardware.movement import (
     Adapter,
     ChannelPad,
@@ -49,6 +51,7 @@ __all__ = [
     "Fork",
     "GlobalSum",
     "HardwareOp",
+    "Hardwired",
     "Laned",
     "Lookup",
     "MaxPool",
@@ -61,9 +64,11 @@ __all__ = [
     "Sink",
     "Slice",
     "Source",
+    "Straight",
     "StreamType",
     "SumPool",
     "Threshold",
     "Window",
     "Winograd",
+    "unwirable",
 ]

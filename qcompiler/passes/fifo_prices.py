@@ -1,0 +1,75 @@
+"""What the FIFOs around a module take, known before the network is folded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from qcompiler.ir import hardware as hw
+from qcompiler.ir.graph import Graph
+from qcompiler.passes.choices import Array, Choices
+from qcompiler.passes.connect import SLACK, border_depth, joins
+from qcompiler.passes.demands import Demands, dominators, fifo_depth
+from qcompiler.passes.fold import bottleneck
+
+Waiting = Mapping[str, list[int]]
+"""Pixels that wait on each input of a join."""
+
+
+def waiting(graph: Graph) -> dict[str, list[int]]:
+    """Of a folded graph without forks and FIFOs.
+
+    Lanes change nothing, and foldings only what a gate computed from a whole frame takes.
+    """
+    origins, (_, frame) = dominators(graph), bottleneck(graph)
+    return {n: Demands(graph, origins[n], frame).waiting(n) for n in joins(graph)}
+
+
+class FifoPrices:
+    """FIFOs before joins and borders, and forks.
+
+    Args:
+        choices: Of the network.
+        cycles: Per frame.
+        pixels: `waiting`.
+    """
+
+    def __init__(self, choices: Choices, cycles: int, pixels: Waiting) -> None:
+        self.choices, self.cycles, self.pixels = choices, cycles, pixels
+        self.forks = np.zeros(4)
+        graph = choices.graph
+        for name in graph:
+            users = graph.users(name)
+            if len(users) > 1:
+                stream = graph.type(name)
+                many = [stream] * len(users)
+                self.forks = self.forks + choices.price(hw.Fork(len(users)), [stream], many)
+
+    def __call__(self, name: str, lanes: int) -> Array:
+        """float64 [LUT, FF, BRAM, DSP] of the FIFOs before a module of so many lanes."""
+        total = np.zeros(4)
+        for slot, depth in enumerate(self._depths(name, lanes)):
+            if depth:
+                stream = self._stream(name, slot, lanes)
+                total = total + self.choices.price(hw.Fifo(depth), [stream], [stream])
+        return total
+
+    def _stream(self, name: str, slot: int, lanes: int) -> hw.StreamType:
+        stream: hw.StreamType = self.choices.graph.type(self.choices.sources(name)[slot])
+        return replace(stream, lanes=lanes)
+
+    def _depths(self, name: str, lanes: int) -> list[int]:
+        graph = self.choices.graph
+        if name in self.pixels:
+            return [
+                fifo_depth(pixels, self._stream(name, slot, lanes), SLACK)
+                for slot, pixels in enumerate(self.pixels[name])
+            ]
+        op = graph.op(name)
+        if isinstance(op, hw.Pad) and not isinstance(
+            graph.op(graph.inputs(name)[0].node), hw.Source
+        ):
+            return [border_depth(op, self._stream(name, 0, lanes), self.cycles)]
+        return []
