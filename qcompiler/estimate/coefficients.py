@@ -250,9 +250,9 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "xc7": {"one": 0.00, "compare": 0.64, "stages": 0.00, "bits": 3.38},
     },
     "threshold_serial": {
-        "ecp5": {"one": 5.00, "compare": 0.86, "count": 1.75, "bits": 1.93},
-        "ice40": {"one": 0.00, "compare": 1.48, "count": 0.00, "bits": 1.51},
-        "xc7": {"one": 0.00, "compare": 0.85, "count": 0.00, "bits": 1.30},
+        "ecp5": {"one": 5.00, "pick": 1.0, "compare": 0.86, "count": 1.75, "bits": 1.93},
+        "ice40": {"one": 0.00, "pick": 1.0, "compare": 1.48, "count": 0.00, "bits": 1.51},
+        "xc7": {"one": 0.00, "pick": 1.0, "compare": 0.85, "count": 0.00, "bits": 1.30},
     },
     "upsize": {
         "ecp5": {"one": 4.00, "bits": 1.00},
