@@ -8,9 +8,9 @@ from __future__ import annotations
 
 COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     "add": {
-        "ecp5": {"one": 4.59, "sum": 1.00, "copies": 0.86, "negate": 0.81},
-        "ice40": {"one": 4.99, "sum": 1.16, "copies": 1.00, "negate": 0.57},
-        "xc7": {"one": 5.23, "sum": 0.78, "copies": 0.74, "negate": 0.58},
+        "ecp5": {"one": 4.59, "sum": 1.00, "negate": 0.81},
+        "ice40": {"one": 4.99, "sum": 1.16, "negate": 0.57},
+        "xc7": {"one": 5.23, "sum": 0.78, "negate": 0.58},
     },
     "array": {
         "ecp5": {
