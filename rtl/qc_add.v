@@ -3,12 +3,11 @@
 //   out = A_MUL*a + B_MUL*b
 //
 // A constant is split into the nonzero digits of its canonical signed form
-// (13 = 16 - 4 + 1). Up to four of them make a sum of shifted copies of the operand;
-// a constant of more digits is left to the multipliers of the device. If the two
-// constants have more than three digits together, the products are registered before
-// they are added.
+// (13 = 16 - 4 + 1). Up to four of them make terms, shifted copies of the operand; a constant of
+// more digits is left to the multipliers of the device. The terms are added two by two with a
+// register after every level; a product has its first level alone.
 //
-// Latency   1 cycle, or 2 with registered products.
+// Latency   STAGES cycles: one for two digits in all, two for three or four, at most three.
 // Rate      one beat per cycle; stalls only while the result waits for
 //           m_axis_tready, on which the ready outputs depend in the same cycle.
 // Overflow  none, if OUT_BITS holds the exact sum: all sums are modulo 2^OUT_BITS.
@@ -77,96 +76,67 @@ module qc_add #(
     localparam A_DIGITS = ones(A_POS | A_NEG);
     localparam B_DIGITS = ones(B_POS | B_NEG);
 
-    function [OUT_BITS-1:0] shift_add;
-        input [OUT_BITS-1:0] x;
-        input [31:0]         pos;
-        input [31:0]         neg;
-        integer              i;
+    // ---- terms -------------------------------------------------------------
+
+    // Term t and term N-1-t meet in the first level. Products come first and what they meet is
+    // nothing; then plus digits of a and b, then minus digits, so that most minuses meet a plus.
+    localparam A_MULT = (A_DIGITS > 4) ? 1 : 0;
+    localparam B_MULT = (B_DIGITS > 4) ? 1 : 0;
+    localparam A_PLUS = A_MULT ? 0 : ones(A_POS);
+    localparam B_PLUS = B_MULT ? 0 : ones(B_POS);
+    localparam A_LESS = A_MULT ? 0 : ones(A_NEG);
+    localparam B_LESS = B_MULT ? 0 : ones(B_NEG);
+    localparam MULTS  = A_MULT + B_MULT;
+    localparam PLUS   = MULTS + A_PLUS + B_PLUS;   // terms before this one are added
+    localparam LESS   = PLUS + A_LESS + B_LESS;    // before this one subtracted, then nothing
+    localparam N      = LESS + MULTS;
+    localparam PAIRS  = (N + 1) / 2;
+    localparam STAGES = (N <= 2) ? 1 : (N <= 4) ? 2 : 3;
+
+    // Place of the k-th digit from below.
+    function integer place;
+        input [31:0] mask;
+        input integer k;
+        integer i, left;
         begin
-            shift_add = {OUT_BITS{1'b0}};
-            for (i = 21; i >= 0; i = i - 1)
-                if (pos[i])
-                    shift_add = shift_add + (x << i);
-                else if (neg[i])
-                    shift_add = shift_add - (x << i);
+            place = 0;
+            left  = k;
+            for (i = 31; i >= 0; i = i - 1)
+                if (mask[i] && ones(mask & ~({32{1'b1}} << i)) == left)
+                    place = i;
         end
     endfunction
 
     // ---- handshake ---------------------------------------------------------
 
-    reg  valid_q;
-    reg  last_q;      // not reset: qualified by valid_q
-    wire load = !valid_q || m_axis_tready;
+    reg  [STAGES-1:0] valid_q;
+    reg  [STAGES-1:0] last_q;   // not reset: qualified by valid_q
+    wire [STAGES:0] valid = {valid_q, a_axis_tvalid && b_axis_tvalid};   // before stage 0, behind each
+    wire [STAGES:0] last  = {last_q, a_axis_tlast};
+    wire move = !valid[STAGES] || m_axis_tready;
 
-    wire pair = a_axis_tvalid && b_axis_tvalid;
-    wire free;        // a pair may be taken
-    wire sum_valid;   // the products at the adder
-    wire sum_last;
-
-    assign a_axis_tready = b_axis_tvalid && free;
-    assign b_axis_tready = a_axis_tvalid && free;
-    assign m_axis_tvalid = valid_q;
-    assign m_axis_tlast  = last_q;
+    assign a_axis_tready = b_axis_tvalid && move;
+    assign b_axis_tready = a_axis_tvalid && move;
+    assign m_axis_tvalid = valid[STAGES];
+    assign m_axis_tlast  = last[STAGES];
 
     always @(posedge clk) begin
-        if (load) begin
-            valid_q <= sum_valid;
-            last_q  <= sum_last;
+        if (move) begin
+            valid_q <= valid[STAGES-1:0];
+            last_q  <= last[STAGES-1:0];
         end
         if (rst)
-            valid_q <= 1'b0;
+            valid_q <= {STAGES{1'b0}};
     end
 
-    // ---- products ----------------------------------------------------------
+    // ---- sums --------------------------------------------------------------
 
-    wire [LANES*OUT_BITS-1:0] a_product;
-    wire [LANES*OUT_BITS-1:0] b_product;
-    wire [LANES*OUT_BITS-1:0] a_term;      // what the adder sees
-    wire [LANES*OUT_BITS-1:0] b_term;
-
-    generate
-        if (A_DIGITS + B_DIGITS > 3) begin : g_two_stages
-
-            reg                      product_valid_q;
-            reg                      product_last_q;   // not reset: product_valid_q
-            reg [LANES*OUT_BITS-1:0] a_product_q;      // likewise
-            reg [LANES*OUT_BITS-1:0] b_product_q;      // likewise
-
-            assign free      = !product_valid_q || load;
-            assign sum_valid = product_valid_q;
-            assign sum_last  = product_last_q;
-            assign a_term    = a_product_q;
-            assign b_term    = b_product_q;
-
-            always @(posedge clk) begin
-                if (free) begin
-                    product_valid_q <= pair;
-                    product_last_q  <= a_axis_tlast;
-                    a_product_q     <= a_product;
-                    b_product_q     <= b_product;
-                end
-                if (rst)
-                    product_valid_q <= 1'b0;
-            end
-
-        end else begin : g_one_stage
-
-            assign free      = load;
-            assign sum_valid = pair;
-            assign sum_last  = a_axis_tlast;
-            assign a_term    = a_product;
-            assign b_term    = b_product;
-
-        end
-    endgenerate
-
-    genvar lane;
+    genvar lane, t;
     generate
         for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
 
             wire [OUT_BITS-1:0] a_x;   // operands modulo 2^OUT_BITS
             wire [OUT_BITS-1:0] b_x;
-            reg  [OUT_BITS-1:0] sum_q;   // not reset: qualified by valid_q
 
             if (A_BITS < OUT_BITS) begin : g_a_extend
                 wire sign = (A_SIGNED != 0) && a_axis_tdata[lane*A_BITS + A_BITS - 1];
@@ -182,25 +152,71 @@ module qc_add #(
                 assign b_x = b_axis_tdata[lane*B_BITS +: OUT_BITS];
             end
 
-            if (A_DIGITS > 4) begin : g_a_mul
-                assign a_product[lane*OUT_BITS +: OUT_BITS] =
-                    $signed(a_x) * $signed(A_C[OUT_BITS-1:0]);
-            end else begin : g_a_shift
-                assign a_product[lane*OUT_BITS +: OUT_BITS] = shift_add(a_x, A_POS, A_NEG);
+            for (t = 0; t < N; t = t + 1) begin : g_term
+                wire [OUT_BITS-1:0] x;
+                if (t < A_MULT) begin : g_a_product
+                    assign x = $signed(a_x) * $signed(A_C[OUT_BITS-1:0]);
+                end else if (t < MULTS) begin : g_b_product
+                    assign x = $signed(b_x) * $signed(B_C[OUT_BITS-1:0]);
+                end else if (t < MULTS + A_PLUS) begin : g_a_plus
+                    assign x = a_x << place(A_POS, t - MULTS);
+                end else if (t < PLUS) begin : g_b_plus
+                    assign x = b_x << place(B_POS, t - MULTS - A_PLUS);
+                end else if (t < PLUS + A_LESS) begin : g_a_less
+                    assign x = a_x << place(A_NEG, t - PLUS);
+                end else if (t < LESS) begin : g_b_less
+                    assign x = b_x << place(B_NEG, t - PLUS - A_LESS);
+                end else begin : g_nothing
+                    assign x = {OUT_BITS{1'b0}};
+                end
             end
 
-            if (B_DIGITS > 4) begin : g_b_mul
-                assign b_product[lane*OUT_BITS +: OUT_BITS] =
-                    $signed(b_x) * $signed(B_C[OUT_BITS-1:0]);
-            end else begin : g_b_shift
-                assign b_product[lane*OUT_BITS +: OUT_BITS] = shift_add(b_x, B_POS, B_NEG);
+            for (t = 0; t < PAIRS; t = t + 1) begin : g_pair
+                localparam U = N - 1 - t;
+                reg [OUT_BITS-1:0] q;   // not reset: qualified by valid_q
+                always @(posedge clk)
+                    if (move) begin
+                        if (U == t || U >= LESS)
+                            q <= (t < PLUS) ? g_term[t].x : -g_term[t].x;
+                        else if (t >= PLUS)
+                            q <= -g_term[t].x - g_term[U].x;
+                        else if (U >= PLUS)
+                            q <= g_term[t].x - g_term[U].x;
+                        else
+                            q <= g_term[t].x + g_term[U].x;
+                    end
             end
 
-            always @(posedge clk)
-                if (load)
-                    sum_q <= a_term[lane*OUT_BITS +: OUT_BITS] + b_term[lane*OUT_BITS +: OUT_BITS];
+            wire [OUT_BITS-1:0] sum;
+            if (PAIRS == 1) begin : g_one_level
+                assign sum = g_pair[0].q;
+            end else if (PAIRS == 2) begin : g_two_levels
+                reg [OUT_BITS-1:0] q;
+                always @(posedge clk)
+                    if (move)
+                        q <= g_pair[0].q + g_pair[1].q;
+                assign sum = q;
+            end else begin : g_three_levels
+                reg [OUT_BITS-1:0] low_q, high_q, q;
+                always @(posedge clk)
+                    if (move) begin
+                        low_q <= g_pair[0].q + g_pair[1].q;
+                        q     <= low_q + high_q;
+                    end
+                if (PAIRS == 4) begin : g_four
+                    always @(posedge clk)
+                        if (move)
+                            high_q <= g_pair[2].q + g_pair[3].q;
+                end else begin : g_three
+                    always @(posedge clk)
+                        if (move)
+                            high_q <= g_pair[2].q;
+                end
+                assign sum = q;
+            end
+            assign m_axis_tdata[lane*OUT_BITS +: OUT_BITS] = sum;
 
-            assign m_axis_tdata[lane*OUT_BITS +: OUT_BITS] = sum_q;
+            wire unused = &{1'b0, a_x, b_x};   // where a constant is 0
 
         end
     endgenerate

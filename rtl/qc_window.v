@@ -9,7 +9,8 @@
 //
 // The rows lie in a ring of ROWS rows. One address register walks it: the step from each beat to
 // the next is a constant that depends only on which of the eight loops advances and on whether the
-// row wraps round the ring, so a step is one adder behind one LUT a bit. `rows_q` counts the whole
+// row wraps round the ring. The loops run a beat ahead of the address and leave the step in a
+// register, so that the choice and the sum have a cycle each. `rows_q` counts the whole
 // rows from the first row of the current output row on. An output row runs while all its KSPAN
 // rows are there; its end takes the rows that no later one needs out of the count. Rows of the
 // frame that no window uses (between windows where SH > KSPAN, and at the bottom) are swallowed at
@@ -99,12 +100,13 @@ module qc_window #(
     // ---- rows held ------------------------------------------------------------------------------
 
     localparam integer ONE = 1;
+    localparam [(1<<CB)-1:0] ENOUGH = {(1<<CB){1'b1}} << KSPAN;  // bit n: n rows do for an output row
 
     reg  [CB-1:0] rows_q;           // whole rows in the ring that are still needed
     wire          row_in;           // the last beat of a row goes into the ring
     reg  [CB-1:0] rows_out;         // rows freed by the read of this cycle
     wire          room  = rows_q != ROWS[CB-1:0];
-    wire          ready = rows_q >= KSPAN[CB-1:0];
+    wire          ready = ENOUGH[rows_q];
 
     always @(posedge clk) begin
         rows_q <= rows_q + (row_in ? ONE[CB-1:0] : {CB{1'b0}}) - rows_out;
@@ -159,7 +161,7 @@ module qc_window #(
         end
     endgenerate
 
-    // ---- loops ----------------------------------------------------------------------------------
+    // ---- loops, of the beat after the one at addr_q ------------------------------------------------
 
     reg  [WB-1:0]  w_q;
     reg  [KWB-1:0] kw_q;
@@ -178,10 +180,22 @@ module qc_window #(
     wire ox_end = g_end  && ((OW == 1) || (ox_q == OW_MAX[OXB-1:0]));
     wire oy_end = ox_end && ((OH == 1) || (oy_q == OH_MAX[OYB-1:0]));
 
-    wire read;                      // the beat at addr_q is read; the loops step
+    reg  primed_q;                  // step_q and the loops are at the first beat and behind it
+    reg  row_done_q;                // the beat at addr_q is the last of an output row
+    reg  frame_done_q;              // and of the frame
+    wire read;                      // the beat at addr_q is read
+    wire advance = read || !primed_q;
 
     always @(posedge clk) begin
-        if (read) begin
+        primed_q <= !rst;
+        if (advance) begin
+            row_done_q   <= ox_end;
+            frame_done_q <= oy_end;
+        end
+    end
+
+    always @(posedge clk) begin
+        if (advance) begin
             w_q <= w_end ? {WB{1'b0}} : w_q + 1'b1;
             if (w_end)
                 kw_q <= kw_end ? {KWB{1'b0}} : kw_q + 1'b1;
@@ -209,8 +223,8 @@ module qc_window #(
 
     always @* begin
         rows_out = {CB{1'b0}};
-        if (read && ox_end)
-            rows_out = oy_end ? KSPAN[CB-1:0] : DROP[CB-1:0];
+        if (read && row_done_q)
+            rows_out = frame_done_q ? KSPAN[CB-1:0] : DROP[CB-1:0];
     end
 
     // ---- address --------------------------------------------------------------------------------
@@ -228,57 +242,66 @@ module qc_window #(
     localparam integer STEP_END = KSPAN * ROW - SWEEP - HOME;
 
     // The same steps in rows of the ring. A step down may pass the end of the ring, one up its start.
-    localparam integer DOWN_KH  = DH;
-    localparam integer DOWN_R   = -BACK;
-    localparam integer DOWN_OY  = DROP - BACK;
-    localparam integer DOWN_END = 1;
+    localparam integer UP_R     = BACK;
+    localparam integer DOWN_OY  = (DROP > BACK) ? DROP - BACK : 0;
+    localparam integer UP_OY    = (DROP > BACK) ? 0 : BACK - DROP;
+
+    // Bit n: from row n a step of so many rows passes the end of the ring, or its start.
+    localparam [(1<<RB)-1:0] ALL     = {(1<<RB){1'b1}};
+    localparam [(1<<RB)-1:0] PAST_KH  = ALL << ((KH > 1) ? ROWS - DH : 0);
+    localparam [(1<<RB)-1:0] PAST_OY  = ALL << (ROWS - DOWN_OY);
+    localparam [(1<<RB)-1:0] PAST_END = ALL << (ROWS - 1);
+    localparam [(1<<RB)-1:0] BELOW_R  = ~(ALL << UP_R);
+    localparam [(1<<RB)-1:0] BELOW_OY = ~(ALL << UP_OY);
+
+    // Modulo 2^AB and 2^RB: exact, because the sums lie in 0 .. DEPTH-1 and 0 .. ROWS-1.
+    localparam integer RING_KH  = STEP_KH - DEPTH;
+    localparam integer RING_R   = STEP_R + DEPTH;
+    localparam integer RING_G   = STEP_G + DEPTH;
+    localparam integer RING_OX  = STEP_OX + DEPTH;
+    localparam integer RING_OY  = (DROP > BACK) ? STEP_OY - DEPTH : STEP_OY + DEPTH;
+    localparam integer RING_END = STEP_END - DEPTH;
+    localparam integer ROWS_KH  = DH;
+    localparam integer ROWS_R   = -UP_R;
+    localparam integer ROWS_OY  = DOWN_OY - UP_OY;
+    localparam integer TURN_KH  = DH - ROWS;
+    localparam integer TURN_R   = ROWS - UP_R;
+    localparam integer TURN_OY  = (DROP > BACK) ? ROWS_OY - ROWS : ROWS_OY + ROWS;
+    localparam integer TURN_END = 1 - ROWS;
 
     reg  [AB-1:0] addr_q;
-    reg  [RB-1:0] row_q;            // row of the ring that addr_q is in
+    reg  [AB-1:0] step_q;           // from the beat at addr_q to the next
+    reg  [RB-1:0] row_q;            // row of the ring of the beat that the loops are at
     reg  [AB-1:0] step;
-    reg  [RB-1:0] down;
-    reg           wrap_down;
-    reg           wrap_up;
-    wire signed [31:0] row = {{(32-RB){1'b0}}, row_q};
+    reg  [RB-1:0] rows;
 
     always @* begin
-        step      = STEP_END[AB-1:0];
-        down      = DOWN_END[RB-1:0];
-        wrap_down = row + DOWN_END >= ROWS;
-        wrap_up   = 1'b0;
-        if (!w_end) begin
-            step      = STEP_W[AB-1:0];
-            down      = {RB{1'b0}};
-            wrap_down = 1'b0;
-        end else if (!kw_end) begin
-            step      = STEP_KW[AB-1:0];
-            down      = {RB{1'b0}};
-            wrap_down = 1'b0;
+        step = PAST_END[row_q] ? RING_END[AB-1:0] : STEP_END[AB-1:0];
+        rows = PAST_END[row_q] ? TURN_END[RB-1:0] : ONE[RB-1:0];
+        if (!kw_end) begin
+            step = w_end ? STEP_KW[AB-1:0] : STEP_W[AB-1:0];
+            rows = {RB{1'b0}};
         end else if (!kh_end) begin
-            step      = STEP_KH[AB-1:0];
-            down      = DOWN_KH[RB-1:0];
-            wrap_down = row + DOWN_KH >= ROWS;
+            step = PAST_KH[row_q] ? RING_KH[AB-1:0] : STEP_KH[AB-1:0];
+            rows = PAST_KH[row_q] ? TURN_KH[RB-1:0] : ROWS_KH[RB-1:0];
         end else if (!ox_end) begin
-            step      = !r_end ? STEP_R[AB-1:0] : !g_end ? STEP_G[AB-1:0] : STEP_OX[AB-1:0];
-            down      = DOWN_R[RB-1:0];
-            wrap_down = 1'b0;
-            wrap_up   = row + DOWN_R < 0;
+            if (BELOW_R[row_q])
+                step = !r_end ? RING_R[AB-1:0] : !g_end ? RING_G[AB-1:0] : RING_OX[AB-1:0];
+            else
+                step = !r_end ? STEP_R[AB-1:0] : !g_end ? STEP_G[AB-1:0] : STEP_OX[AB-1:0];
+            rows = BELOW_R[row_q] ? TURN_R[RB-1:0] : ROWS_R[RB-1:0];
         end else if (!oy_end) begin
-            step      = STEP_OY[AB-1:0];
-            down      = DOWN_OY[RB-1:0];
-            wrap_down = row + DOWN_OY >= ROWS;
-            wrap_up   = row + DOWN_OY < 0;
+            step = (PAST_OY[row_q] || BELOW_OY[row_q]) ? RING_OY[AB-1:0] : STEP_OY[AB-1:0];
+            rows = (PAST_OY[row_q] || BELOW_OY[row_q]) ? TURN_OY[RB-1:0] : ROWS_OY[RB-1:0];
         end
     end
 
-    // Modulo 2^AB and 2^RB: exact, because the sums lie in 0 .. DEPTH-1 and 0 .. ROWS-1.
-    wire [AB-1:0] ring_beats = wrap_down ? -DEPTH[AB-1:0] : wrap_up ? DEPTH[AB-1:0] : {AB{1'b0}};
-    wire [RB-1:0] ring_rows  = wrap_down ? -ROWS[RB-1:0] : wrap_up ? ROWS[RB-1:0] : {RB{1'b0}};
-
     always @(posedge clk) begin
-        if (read) begin
-            addr_q <= addr_q + (step + ring_beats);
-            row_q  <= row_q + (down + ring_rows);
+        if (read)
+            addr_q <= addr_q + step_q;
+        if (advance) begin
+            step_q <= step;
+            row_q  <= row_q + rows;
         end
         if (rst) begin
             addr_q <= {AB{1'b0}};
@@ -310,7 +333,7 @@ module qc_window #(
 
     always @(posedge clk) begin
         if (read)
-            ring_last_q <= oy_end;
+            ring_last_q <= frame_done_q;
         if (out_move) begin
             out_q      <= ring_q;
             out_last_q <= ring_last_q;

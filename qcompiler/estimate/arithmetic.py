@@ -21,45 +21,30 @@ _MULTIPLIER = {"ecp5": (18, 18, 0), "xc7": (25, 18, 9)}
 
 
 def add(op: hw.Add, inputs: Types, outputs: Types, family: str) -> list[Parts]:
-    """Products by constants, as shifted copies or multipliers, and their sum."""
-    out, operands = outputs[0].elem.bits, list(zip(inputs, (op.a_mul, op.b_mul), strict=True))
-    digits = sum(sum(_digits(mul)) for _, mul in operands)
-    copies = negatives = dsp = product_ff = 0
-    for x, mul in operands:
-        plus, minus = _digits(mul)
-        if plus + minus <= 4:
-            copies += max(plus + minus - 1, 0) * even(min(x.elem.bits + 2, out), family)
-            negatives += minus * x.elem.bits
-        else:
+    """Products by constants, shifted copies, and a tree of sums with a register a level."""
+    out, pairs = outputs[0].elem.bits, op.terms.pairs
+    adders = negatives = ff = dsp = 0
+    sums = []  # zeros below each
+    for first, second in pairs:
+        zeros = first.shift if second is None else min(first.shift, second.shift)
+        if first.product:
+            x, mul = inputs[first.operand], (op.a_mul, op.b_mul)[first.operand]
             dsp += multiplier_blocks(x.elem.bits, abs(mul).bit_length() + 1, family)
-        if plus + minus <= 4 or family != "xc7":  # else the register is the multiplier's
-            zeros = (mul & -mul).bit_length() - 1 if mul else 0
-            product_ff += max(min(x.elem.scaled(mul).bits, out) - zeros, 0)
-    inside = family == "xc7" and dsp == 1 and digits - sum(_digits(_largest(op))) == 1
-    features = {
-        "one": 1,
-        "sum": 0 if inside else op.lanes * even(out, family),
-        "copies": op.lanes * copies,
-        "negate": op.lanes * negatives,
-    }
-    ff = 4 if inside else op.lanes * out + 2 + (op.lanes * product_ff + 2 if digits > 3 else 0)
-    return [Parts("add", features, Cost(ff=ff, dsp=op.lanes * dsp))]
-
-
-def _largest(op: hw.Add) -> int:
-    return max(op.a_mul, op.b_mul, key=lambda mul: sum(_digits(mul)))
-
-
-def _digits(value: int) -> tuple[int, int]:
-    """Positive and negative digits of the canonical signed form."""
-    sign, left, found = value < 0, abs(value), [0, 0]
-    while left:
-        if left & 1:
-            negative = left % 4 == 3
-            found[negative ^ sign] += 1
-            left += 1 if negative else -1
-        left //= 2
-    return found[0], found[1]
+            zeros = (mul & -mul).bit_length() - 1
+        elif second is not None:
+            adders += even(out - max(first.shift, second.shift), family)
+        elif first.minus:
+            negatives += out - first.shift
+        if not first.product or family != "xc7":  # else the register is the multiplier's
+            ff += out - zeros
+        sums.append(zeros)
+    while len(sums) > 1:
+        joined = [min(sums[k : k + 2]) for k in range(0, len(sums), 2)]
+        adders += sum(even(out - max(sums[k : k + 2]), family) for k in range(0, len(sums) - 1, 2))
+        ff += sum(out - zeros for zeros in joined)
+        sums = joined
+    features = {"one": 1, "sum": op.lanes * adders, "negate": op.lanes * negatives}
+    return [Parts("add", features, Cost(ff=op.lanes * ff + 2 * op.latency, dsp=op.lanes * dsp))]
 
 
 def multiplier_blocks(a: int, b: int, family: str) -> int:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     "add": {
-        "ecp5": {"one": 4.59, "sum": 1.00, "copies": 0.86, "negate": 0.81},
-        "ice40": {"one": 4.99, "sum": 1.16, "copies": 1.00, "negate": 0.57},
-        "xc7": {"one": 5.23, "sum": 0.78, "copies": 0.74, "negate": 0.58},
+        "ecp5": {"one": 4.59, "sum": 1.00, "negate": 0.81},
+        "ice40": {"one": 4.99, "sum": 1.16, "negate": 0.57},
+        "xc7": {"one": 5.23, "sum": 0.78, "negate": 0.58},
     },
     "array": {
         "ecp5": {
@@ -250,9 +250,9 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "xc7": {"one": 0.00, "compare": 0.64, "stages": 0.00, "bits": 3.38},
     },
     "threshold_serial": {
-        "ecp5": {"one": 5.00, "compare": 0.86, "count": 1.75, "bits": 1.93},
-        "ice40": {"one": 0.00, "compare": 1.48, "count": 0.00, "bits": 1.51},
-        "xc7": {"one": 0.00, "compare": 0.85, "count": 0.00, "bits": 1.30},
+        "ecp5": {"one": 5.00, "pick": 1.0, "compare": 0.86, "count": 1.75, "bits": 1.93},
+        "ice40": {"one": 0.00, "pick": 1.0, "compare": 1.48, "count": 0.00, "bits": 1.51},
+        "xc7": {"one": 0.00, "pick": 1.0, "compare": 0.85, "count": 0.00, "bits": 1.30},
     },
     "upsize": {
         "ecp5": {"one": 4.00, "bits": 1.00},

@@ -102,5 +102,5 @@ def window(op: hw.Window, inputs: Types, outputs: Types, family: str) -> list[Pa
         "skip": swallowed,
         **counter_features(family, *loops, row),
     }
-    ff = counter_bits(*loops, row) + 2 * address + ring + clog2(op.rows + 1) + swallowed
+    ff = counter_bits(*loops, row) + 3 * address + 3 + ring + clog2(op.rows + 1) + swallowed
     return [Parts("window", features, Cost(ff=ff + x.width + 4) + ram_cost(x.width, depth, family))]

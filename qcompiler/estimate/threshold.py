@@ -45,18 +45,22 @@ def _serial(op: hw.Threshold, x: StreamType, y: StreamType, family: str) -> Part
     stages, words, bits = op.stages, x.words, _compared_bits(op, x)
     roms = []
     for lane in range(op.lanes):
-        levels = _levels(op, x, lane)
-        heap = np.concatenate([levels[0], *levels] if stages > 1 else levels, axis=1)
-        contents = heap.reshape(-1)
-        if block_rom(bits, len(contents)):
-            roms.append(weight_rom_cost(bits, len(contents), family))
+        levels, width = _levels(op, x, lane), bits
+        contents = levels[0].reshape(-1)
+        if stages > 1:  # two in a word, from the root twice on
+            nodes = np.concatenate([levels[0], *levels], axis=1).astype(object) & (1 << bits) - 1
+            contents, width = (nodes[:, 0::2] | nodes[:, 1::2] << bits).reshape(-1), 2 * bits
+        if block_rom(width, len(contents)):
+            roms.append(weight_rom_cost(width, len(contents), family))
         else:  # the comparison is in the path of the address: mapped for speed, as counted ones
-            roms.append(rom_cost_of(contents, bits, family, rows=words, counted=True))
+            roms.append(rom_cost_of(contents, width, family, rows=words, counted=True))
     codes = Cost(ff=op.lanes * y.elem.bits) if op.offset is not None else _codes(op, x, y, family)
-    ff = x.width + stages + 4 + clog2(words) + op.lanes * (stages - 1)
+    picked = bits + stages - 1 if stages > 1 else 0  # the threshold and the node compared
+    ff = x.width + stages + 4 + 2 * (stages > 1) + clog2(words) + op.lanes * picked
     features = {
         "one": 1,
         "compare": op.lanes * even(bits, family),
+        "pick": op.lanes * bits * (stages > 1),
         "count": op.lanes * stages,
         "bits": clog2(words),
     }

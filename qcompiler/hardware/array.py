@@ -149,6 +149,11 @@ class ArrayUnit:
         return '(* rom_style = "block" *) ' if block_rom(self.rom_width, self.rom_depth) else ""
 
     @property
+    def prefetch(self) -> bool:
+        """The ROM is read a beat ahead, into a register of its own: where it is block RAM."""
+        return self.rom_depth > 1 and bool(self.rom_attribute)
+
+    @property
     def rom_file(self) -> str:
         return f"mem/{self.name}_weights.hex"
 

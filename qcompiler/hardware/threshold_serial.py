@@ -19,33 +19,44 @@ class SerialThresholdUnit(StepTableUnit):
 
     @property
     def search_depth(self) -> int:
-        return self.words << self.stages if self.stages > 1 else self.words
+        return self.words << self.stages - 1
+
+    @property
+    def search_bits(self) -> int:
+        """Width of the ROM: both thresholds below a node, or the one that there is."""
+        return self.x_bits * min(self.stages, 2)
 
     @property
     def rom_attribute(self) -> str:
         """Asks for block RAM where the cost model counts on it: see `block_rom`."""
-        return '(* rom_style = "block" *) ' if block_rom(self.x_bits, self.search_depth) else ""
+        wanted = block_rom(self.search_bits, self.search_depth)
+        return '(* rom_style = "block" *) ' if wanted else ""
 
     def search_address(self, lane: int) -> str:
-        """Where the threshold that is compared next is read."""
+        """Where the two thresholds of which one is compared after the next are read."""
         parts = ["word_q"] if self.words > 1 else []
-        parts += [f"node{lane}"] if self.stages > 1 else []
+        parts += [f"entry{lane}"] if self.stages > 1 else []
         return f"{{{', '.join(parts)}}}" if len(parts) > 1 else (parts or ["0"])[0]
 
     def search_file(self, lane: int) -> str:
         return f"mem/{self.name}_search_l{lane}.hex"
 
     def search_words(self, lane: int) -> list[int]:
-        """Entry ``word * 2**stages + node``: thresholds as a heap, its root at node 1.
+        """Entry ``word * 2**(stages - 1) + node``: the thresholds of nodes 2n and 2n + 1.
 
-        Node 0 is not read; it repeats the root. A single stage has the root alone.
+        Thresholds are a heap with its root at node 1. Entry 0 has the root twice. A single stage
+        has the root alone.
         """
         out: list[int] = []
         for word in range(self.words):
             row = self.row(word, lane)
-            heap = [row[half - 1 :: 2 * half] for half in _halves(self.stages)]
-            out += heap[0] if self.stages > 1 else ()
-            out += [t for level in heap for t in level]
+            levels = [row[half - 1 :: 2 * half] for half in _halves(self.stages)]
+            heap = [t & (1 << self.x_bits) - 1 for level in levels for t in level]  # from node 1
+            if self.stages == 1:
+                out += heap
+                continue
+            pairs = [(heap[0], heap[0]), *zip(heap[1::2], heap[2::2], strict=True)]
+            out += [low | high << self.x_bits for low, high in pairs]
         return out
 
     # ---- codes ----------------------------------------------------------------------------------
@@ -67,7 +78,7 @@ class SerialThresholdUnit(StepTableUnit):
     def memories(self) -> dict[str, str]:
         """ROM file name → text."""
         searched = {
-            self.search_file(lane): hex_rom(self.search_words(lane), self.x_bits)
+            self.search_file(lane): hex_rom(self.search_words(lane), self.search_bits)
             for lane in range(self.lanes)
         }
         return searched | self.code_memories()

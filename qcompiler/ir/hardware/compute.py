@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from qcompiler.errors import GraphError
+from qcompiler.ir.add_terms import AddTerms
 from qcompiler.ir.hardware.engine import Engine, PlaneFolding
 from qcompiler.ir.hardware.streams import Array, HardwareOp, Laned, StreamType
 from qcompiler.ir.plane_steps import Schedule, step_count
@@ -167,9 +168,20 @@ class Scale(Laned):
 
 @dataclass(frozen=True, eq=False)
 class Add(Laned):
+    """``a_mul`` times input a plus ``b_mul`` times input b."""
+
     tensor: str
     a_mul: int
     b_mul: int
+
+    @property
+    def terms(self) -> AddTerms:
+        """What the module adds two by two."""
+        return AddTerms.of(self.a_mul, self.b_mul)
+
+    @property
+    def latency(self) -> int:
+        return self.terms.stages
 
     def infer(self, inputs: Sequence[StreamType]) -> Sequence[StreamType]:
         a = self._take(inputs)
