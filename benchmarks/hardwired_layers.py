@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,10 @@ class Built:
             (folder / name).write_text(text)
         memories = {n: text for n, text in design.files.items() if n.startswith("mem/")}
         return cls(graph, [name for name in design.sources if name != "net.v"], memories)
+
+    @property
+    def digest(self) -> str:
+        return sha256(str(self.graph).encode()).hexdigest()[:16]
 
     def simulate(self, net: Net, folder: Path) -> tuple[int, int]:
         """(wrong beats, protocol faults and hangs; cycles from frame to frame)."""

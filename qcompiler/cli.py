@@ -9,6 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from qcompiler import __version__
+from qcompiler.cli_explore import explore
 from qcompiler.cli_train import INTERRUPTED, train
 from qcompiler.errors import QCompilerError
 from qcompiler.report.console import console
@@ -303,20 +304,44 @@ def estimate(
 def synth(
     build: Annotated[Path, typer.Argument(help="Folder that `qcompiler compile` wrote.")],
     target: Annotated[
-        str | None, typer.Option(help="Another device than it was compiled for.")
+        str | None,
+        typer.Option(help="Another device than it was compiled for; `asic`: gate equivalents."),
+    ] = None,
+    pnr: Annotated[
+        bool, typer.Option("--pnr", help="Place and route with nextpnr: clock and bitstream.")
+    ] = False,
+    freq: Annotated[
+        float | None, typer.Option(help="--pnr: clock to aim at, MHz; that of the build.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="--pnr: of the placement.")] = 1,
+    speed: Annotated[
+        int | None, typer.Option(help="--pnr: speed grade, 6 to 8 on ECP5; the slowest.")
+    ] = None,
+    pins: Annotated[
+        Path | None, typer.Option("--lpf", "--pcf", help="--pnr: pins of a board.")
     ] = None,
 ) -> None:
-    """Synthesize with Yosys: real figures beside the estimate."""
-    from qcompiler.report.tables import cost_table
+    """Synthesize with Yosys: real figures beside the estimate; with --pnr a bitstream."""
+    from qcompiler.flows.pnr import Placement
+    from qcompiler.report import synth as show
+    from qcompiler.verbs import synth as verb
     from qcompiler.verbs.build import Build
-    from qcompiler.verbs.estimate import estimate as run_estimate
-    from qcompiler.verbs.synth import synth as run
 
     folder = Build.read(build)
     with Bars() as bars:
-        result = run(folder, target, progress=bars)
-    out.print(cost_table(run_estimate(folder, target), result))
-    out.print(f"Yosys took {result.seconds:.0f} s; log: {result.log}")
+        if pnr:
+            placement = Placement(freq, seed, speed, pins)
+            placed = verb.place(folder, target, placement, progress=bars)
+            lines = show.placed(folder.hardware, placed)
+        elif target == verb.ASIC:
+            lines = show.gates(folder.hardware, verb.gates(folder, progress=bars))
+        else:
+            lines = show.synthesized(folder, target, verb.synth(folder, target, progress=bars))
+    for line in lines:
+        out.print(line)
+
+
+app.command()(explore)
 
 
 @app.command()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qcompiler.estimate.engines import module_price
+from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer, nn
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.fold import FoldingSpace
+from qcompiler.passes.choices import may_be_serial
+from qcompiler.passes.fold import FoldingSpace, bottleneck
 from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import PREPARE, TO_HARDWARE
 from qcompiler.quant.align import AlignResiduals
@@ -60,6 +63,17 @@ def lowered(seed: int, mode: str = "auto") -> tuple[Graph, Graph]:
     """(integer graph with explicit padding, unfolded hardware graph) of random network ``seed``."""
     explicit = run_passes(quantized(seed)[0], [Integerize(mode), *TO_HARDWARE[:-1]])
     return explicit, run_passes(explicit, TO_HARDWARE[-1:])
+
+
+def searching(graph: Graph, serial: bool) -> Graph:
+    """A folded graph whose thresholds are found a bit a cycle wherever that is in time, or never."""
+    out, (_, frame) = graph.copy(), bottleneck(graph)
+    for name in out.find(hw.Threshold):
+        op, inputs = out.op(name), [out.type(v) for v in out.inputs(name)]
+        slow = replace(op, serial=serial and may_be_serial(out, name))
+        in_time = slow.cycles(inputs, out.types(name)) <= frame
+        out.replace(name, slow if in_time else replace(op, serial=False))
+    return out
 
 
 def folding_space(hardware: Graph) -> FoldingSpace:

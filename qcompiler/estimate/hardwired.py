@@ -21,36 +21,38 @@ LEAST_RUN = 3
 def hardwired(op: hw.Hardwired, inputs: Types, outputs: Types, family: str) -> list[Parts]:
     """Digits of the inputs, sums, results; the beats in and out."""
     act = inputs[0].elem
-    sums, registers = _serial(op.graph, act, op.acc.bits, op.digit, family)
+    sums, fixed = _serial(op.graph, act, op.acc.bits, op.digit, family)
     plan = op.plan(act)
     ends = {
         "one": 1.0,
         "out": op.pe * op.acc.bits * _choose(op.words, family),
         **counter_features(family, op.beats, plan.period, plan.entries, op.words),
     }
-    ff = registers + (op.beats - 1) * op.simd * act.bits
+    ff = (op.beats - 1) * op.simd * act.bits
     ff += counter_bits(op.beats, plan.period, plan.entries, op.words) + plan.zeros_follow + 4
-    return [Parts("hardwired", ends | sums, Cost(ff=ff))]
+    return [Parts("hardwired", ends | sums, fixed + Cost(ff=ff))]
 
 
 @lru_cache(maxsize=1024)
 def _serial(
     graph: AdderGraph, act: IntType, acc_bits: int, digit: int, family: str
-) -> tuple[dict[str, float], int]:
-    """Sizes and flip-flops that do not depend on the beats: LUTs of sums by operands, of inputs."""
+) -> tuple[dict[str, float], Cost]:
+    """What does not depend on the beats: LUTs of sums by operands, of inputs; registers."""
     plan = SerialPlan(graph, act, acc_bits, digit)
     operands = [max(len(terms), 2) for terms in graph.sums]
     read = len(plan.inputs)
     sizes = {f"sum{k}": float(operands.count(k) * _sum_lut(k, digit, family)) for k in (2, 3, 4)}
     sizes["in"] = read * digit * _choose(plan.entries, family)
-    sizes["runs"] = digit * plan.runs(LEAST_RUN) + 1 if family == "xc7" else 0
     kept = [acc_bits - t.shift for t in graph.outputs if t is not None]
     ff = sum(digit + (1 if k == 2 else 2) for k in operands)  # sum and carry
     ff += read * (act.bits + digit)  # held and chosen
     ff += digit * sum(t - plan.starts[n] for n, t in plan.delays.items())
     ff += sum(plan.histories.values()) + 2 * plan.done
     ff += (plan.period - 1) * digit * len(plan.roots) + sum(max(k, 0) for k in kept)
-    return sizes, ff
+    runs = []
+    if family == "xc7":  # whose LUTs hold up to 32 registers in a row, also those of tlast
+        runs = [*plan.runs(LEAST_RUN), *([plan.done] if plan.done >= LEAST_RUN else [])]
+    return sizes, Cost(lut=sum(-(-length // 32) for length in runs), ff=ff - sum(runs))
 
 
 def _sum_lut(operands: int, digit: int, family: str) -> int:

@@ -6,10 +6,40 @@ coefficient below zero.
 
 from __future__ import annotations
 
-_START = {
-    "one": 15.0, "in": 1.0, "sum2": 1.0, "sum3": 1.0, "sum4": 1.0, "runs": 1.0, "out": 1.0,
-    "step": 1.0, "last": 1.0, "wrap": 0.5,
-}  # fmt: skip
 HARDWIRED: dict[str, dict[str, dict[str, float]]] = {
-    "hardwired": {"ecp5": _START, "ice40": _START, "xc7": _START},
+    "hardwired": {
+        "ecp5": {
+            "one": 3.24,
+            "out": 1.09,
+            "step": 0.00,
+            "last": 4.48,
+            "wrap": 0.00,
+            "sum2": 1.01,
+            "sum3": 1.81,
+            "sum4": 1.03,
+            "in": 1.33,
+        },
+        "ice40": {
+            "one": 3.24,
+            "out": 1.09,
+            "step": 0.00,
+            "last": 4.48,
+            "wrap": 0.00,
+            "sum2": 1.01,
+            "sum3": 1.81,
+            "sum4": 1.03,
+            "in": 1.33,
+        },
+        "xc7": {
+            "one": 0.00,
+            "out": 1.10,
+            "step": 0.00,
+            "last": 11.37,
+            "wrap": 0.00,
+            "sum2": 1.44,
+            "sum3": 0.45,
+            "sum4": 0.96,
+            "in": 0.37,
+        },
+    }
 }

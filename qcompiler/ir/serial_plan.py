@@ -98,13 +98,31 @@ class SerialPlan:
         """The nodes that results are read from."""
         return tuple(sorted({t.node for t in self.graph.outputs if t is not None}))
 
-    def runs(self, least: int) -> int:
-        """Runs of at least so many registers of waiting digits that only the next one reads."""
+    def runs(self, least: int) -> list[int]:
+        """Lengths of runs of at least so many registers, each of which only the next one reads.
+
+        They hold one bit. Counted are digits that wait, and results on their way to their place.
+        """
         reads: dict[int, set[int]] = {}
-        for node, time in self._reads():
-            reads.setdefault(node, {self.starts[node]}).add(time)
-        gaps = [b - a for times in reads.values() for a, b in pairwise(sorted(times))]
-        return sum(gap >= least for gap in gaps)
+        for number, terms in enumerate(self.graph.sums, self.graph.inputs):
+            for term in terms:
+                reads.setdefault(term.node, set()).add(self.read_at(number))
+        kept: dict[int, int] = {}  # bits of each root that some result has
+        for term in self.graph.outputs:
+            if term is not None:
+                kept[term.node] = max(kept.get(term.node, 0), self.acc_bits - term.shift)
+        found = []
+        for node in sorted(reads.keys() | kept.keys()):
+            first = self.starts[node] - 1
+            if node < self.graph.inputs and self.zeros_follow:
+                first += 1  # a register that is reset is in no run
+            for bit in range(self.digit):
+                times = set(reads.get(node, ()))
+                if node in kept:
+                    digits = max(-(-(kept[node] - bit) // self.digit), 0)
+                    times.add(self.end + self.period - digits)
+                found += [b - a for a, b in pairwise([first, *sorted(times)]) if b - a >= least]
+        return found
 
     # ---- inputs ----------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from qcompiler.ir.graph import Graph, Value
 from qcompiler.passes.demands import Demands, dominators
 from qcompiler.passes.fold import bottleneck, node_cycles
 
-
 SLACK = 2  # beats, for what the count of pixels cannot know
 
 

@@ -38,7 +38,7 @@ def pnr_lines(graph: Graph, report: PnrReport) -> list[str]:
     )
     met = "reaches" if report.fmax_mhz >= report.target_mhz else "does NOT reach"
     lines = [
-        f"{report.fmax_mhz:.1f} MHz between registers: {met} the {report.target_mhz:g} MHz asked for",
+        f"{report.fmax_mhz:.1f} MHz between registers: {met} the {report.target_mhz:g} MHz wanted",
         f"{report.device}: {share}",
         f"slowest path: {path_text(graph, report)}",
     ]
@@ -53,10 +53,8 @@ def pnr_lines(graph: Graph, report: PnrReport) -> list[str]:
     if report.registers:
         lines.append(f"{report.registers} block RAM ports use the output register of their block")
     synthesis, placing = report.seconds
-    lines.append(
-        f"wrote {report.bitstream} (Yosys {synthesis:.0f} s, nextpnr {placing:.0f} s, seed {report.seed})"
-    )
-    return lines
+    took = f"Yosys {synthesis:.0f} s, nextpnr {placing:.0f} s, seed {report.seed}"
+    return [*lines, f"wrote {report.bitstream} ({took})"]
 
 
 def path_text(graph: Graph, report: PnrReport) -> str:

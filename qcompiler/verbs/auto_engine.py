@@ -9,7 +9,6 @@ from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import Device
 from qcompiler.estimate.engines import module_price
 from qcompiler.ir.graph import Graph
-from qcompiler.ir import hardware as hw
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.choices import Site
 from qcompiler.passes.engines import (

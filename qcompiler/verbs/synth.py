@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qcompiler.estimate.devices import device
-from qcompiler.flows.asic import AsicReport, synthesize_gates
+from qcompiler.flows.asic import ASIC, AsicReport, synthesize_gates
 from qcompiler.flows.pnr import Placement, place_and_route
 from qcompiler.flows.pnr_report import PnrReport
 from qcompiler.flows.synth import SynthReport, synthesize
@@ -86,3 +86,6 @@ def place(
     if open_stage:
         progress.end()
     return report
+
+
+__all__ = ["ASIC", "gates", "place", "synth"]

@@ -14,7 +14,6 @@ from qcompiler.ir.integer import Conv
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.engines import BITSERIAL, DEPTHWISE, DIRECT, WINOGRAD, Engines, can
 from qcompiler.passes.fold import FoldingSpace
-from qcompiler.passes.folding import Worth, front
 from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import CONNECT, PREPARE, TO_HARDWARE
 from qcompiler.quant.align import AlignResiduals
@@ -64,10 +63,11 @@ def random_engines(graph: Graph, rng: np.random.Generator) -> Engines:
 
 def prefer_own_planes(space: FoldingSpace, rng: np.random.Generator) -> None:
     """Half of the layers that can give each output fold its own planes have to."""
-    for name, every in space._foldings.items():
-        own = [folding for folding in every if folding.per_fold]
+    engines = space.choices.engines
+    for name, every in engines.items():
+        own = [option for option in every if getattr(option.op, "per_fold", False)]
         if own and rng.random() < 0.5:
-            space.engines[name] = front(own, Worth())
+            engines[name] = own
 
 
 def quantizers(graph):  # type: ignore[no-untyped-def]

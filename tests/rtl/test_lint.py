@@ -44,6 +44,8 @@ PARAMETERS: dict[str, list[dict[str, int]]] = {
         {"BEFORE": 0, "AFTER": 0},
         {"WIDTH": 1, "WORDS": 3, "BEFORE": 2, "AFTER": 3, "PIXELS": 1},
     ],
+    "qc_serial_sum": [{"K": 3, "DIGIT": 2, "INIT": 2}, {"K": 4, "DIGIT": 3, "INIT": 3}],
+    "qc_wires": [{"WIDTH": 1}],
     "qc_concat": [{"A_WORDS": 3, "B_WORDS": 4}, {"WIDTH": 1, "A_WORDS": 1, "B_WORDS": 6}],
     "qc_add": [
         {"LANES": 3, "A_MUL": -13, "B_MUL": 699050, "OUT_BITS": 40},

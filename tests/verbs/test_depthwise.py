@@ -19,7 +19,7 @@ from qcompiler.passes.base import run_passes
 from qcompiler.passes.engines import DEPTHWISE, engine_of_layers
 from qcompiler.passes.integerize import Integerize
 from qcompiler.quant.config import LayerBits, QuantConfig
-from qcompiler.verbs.auto_engine import Aim, cheapest_engines, engine_fronts
+from qcompiler.verbs.auto_engine import Aim, decide_engines, engine_sites
 from qcompiler.verbs.compile import Target, compile
 from qcompiler.verbs.quantize import quantize
 from qcompiler.verbs.verify import Stall, verify
@@ -94,18 +94,25 @@ def test_the_engine_of_a_layer(network: Graph) -> None:
     assert found == {**OTHERS, **DEEP, "deep1": "bitserial", "stem": "winograd"}
 
 
-@pytest.mark.parametrize("cycles", [1200, 3000])  # the other array takes a channel at a time
-def test_auto_takes_the_depthwise_array_where_it_is_in_time(network: Graph, cycles: int) -> None:
+def test_the_engines_that_can_do_a_layer(network: Graph) -> None:
     graph = run_passes(network, [Integerize()])
-    aim = Aim(device("ecp5-85k"), 100.0, fps=1.0)
     start = engine_of_layers(graph, {})
-    fronts = engine_fronts(graph, start, ["deep1", "point1"], aim)
-    assert set(fronts["deep1"]) == {DEPTHWISE, "bitserial", "direct"}
-    assert DEPTHWISE not in fronts["point1"]
-    del fronts["deep1"]["direct"]  # a multiplier may be cheaper still
-    assert cheapest_engines(fronts, cycles, aim.worth)["deep1"] == DEPTHWISE
-    one, many = (fronts["deep1"][kind][-1].cycles for kind in ("bitserial", DEPTHWISE))
-    assert one == 6 * many
+    sites = engine_sites(graph, start, ["deep1", "point1"], Aim(device("ecp5-85k"), 100.0, fps=1.0))
+    found = {name: {site.op.title: site for site in several} for name, several in sites.items()}
+    assert {DEPTHWISE, "bitserial", "direct"} <= set(found["deep1"])
+    assert DEPTHWISE not in found["point1"] and "bitserial" in found["point1"]
+    one, many = (
+        min(f.cycles for f in found["deep1"][k].foldings()) for k in ("bitserial", DEPTHWISE)
+    )
+    assert one == 6 * many, "the other array takes a channel at a time"
+
+
+@pytest.mark.parametrize("cycles", [1200, 3000])
+def test_auto_takes_an_engine_that_is_in_time(network: Graph, cycles: int) -> None:
+    graph = run_passes(network, [Integerize()])
+    aim = Aim(device("ice40-hx8k"), 100.0, fps=100e6 / (cycles + 0.5))
+    found = decide_engines(graph, {"deep1": "auto"}, aim).layers
+    assert found["deep1"] != "bitserial"
 
 
 def test_other_layers_refuse_it(network: Graph) -> None:

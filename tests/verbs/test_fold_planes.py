@@ -14,14 +14,12 @@ from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.choose_search import ChooseSearch
 from qcompiler.passes.fold import FoldingSpace, bottleneck
-from qcompiler.passes.folding import Folding
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.report.tables import folding_table
 from qcompiler.verbs.compile import Compiled, Target, write_build
 from qcompiler.verbs.verify import lopsided, verify
-from tests.graphs import folding_space, integer_graph
+from tests.graphs import folding_space, integer_graph, searching
 
 CHIP = device("ecp5-85k")
 KINDS: dict[str, Any] = {
@@ -62,11 +60,17 @@ def network() -> Graph:
 
 def picked(space: FoldingSpace, *picks: tuple[int, int, int]) -> Graph:
     """Folded so: (PE, SIMD, planes) of each layer; everything else as slow as that allows."""
-    for name, (pe, simd, planes) in zip(space.engines, picks, strict=True):
-        ways = [f for f in space.graph.op(name).plane_foldings(pe) if f.planes == planes]
-        op = space.graph.op(name).folded(pe, simd, planes, ways[-1].per_fold)
-        space.engines[name] = [Folding(pe, simd, planes, op.rate, 0.0, 0, 0, op.per_fold)]
-    return space.balanced(max(front[0].cycles for front in space.engines.values()))
+    engines, cycles = space.choices.engines, 0
+    for name, (pe, simd, planes) in zip(engines, picks, strict=True):
+        ways = [w for w in space.graph.op(name).plane_foldings(pe) if w.planes == planes]
+        wanted = pe, simd, planes, ways[-1].per_fold
+        engines[name] = [o for o in engines[name] if _folding(o.op) == wanted]
+        cycles = max(cycles, engines[name][0].op.rate)
+    return space.balanced(cycles)
+
+
+def _folding(op: Any) -> tuple[int, int, int, bool]:
+    return op.pe, op.simd, op.planes, op.per_fold
 
 
 @pytest.mark.sim
@@ -84,8 +88,7 @@ def test_folds_of_different_planes(
     """``counts``: plane steps a pixel with planes of each fold, and with those of the layer."""
     whole = run_passes(network(), TO_HARDWARE[:-1])
     space = folding_space(run_passes(whole, TO_HARDWARE[-1:]))
-    serial = ChooseSearch(lambda op, inputs, outputs: 0.0 if op.serial else 1.0)
-    hardware = run_passes(picked(space, *picks), [serial, *CONNECT])
+    hardware = run_passes(searching(picked(space, *picks), True), CONNECT)
     for name, (own, layer) in counts.items():
         op = hardware.op(name)
         assert (op.per_fold, op.repeat) == (True, own)
@@ -99,10 +102,10 @@ def test_folds_of_different_planes(
 
 def test_they_are_chosen_where_they_are_the_cheapest_in_time() -> None:
     space = folding_space(run_passes(network(), TO_HARDWARE))
-    front = space.engines["op0"]
-    assert {f.per_fold for f in front} == {False, True}
-    graph = space.fold(next(f.cycles for f in front if f.per_fold))
-    assert graph.op("op0").per_fold and graph.op("op0_window").repeat == graph.op("op0").repeat
+    found = {cycles: space.fold(cycles) for cycles in space.steps()}
+    assert {graph.op("op0").per_fold for graph in found.values()} == {False, True}
+    for graph in found.values():
+        assert graph.op("op0_window").repeat == graph.op("op0").repeat
 
 
 def test_the_folding_table_names_the_fewest_and_the_most_planes() -> None:

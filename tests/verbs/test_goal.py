@@ -14,11 +14,12 @@ from qcompiler.estimate.devices import DEVICES, Device, device
 from qcompiler.estimate.engines import module_price
 from qcompiler.estimate.report import estimate
 from qcompiler.ir import integer
+from qcompiler.ir.graph import Graph
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.fold import FoldingSpace, bottleneck
-from qcompiler.passes.pipeline import TO_HARDWARE
-from qcompiler.verbs.goal import Room, Solution, connecting, solve
+from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
+from qcompiler.verbs.goal import Room, Solution, solve
 from tests.conftest import Files
 from tests.graphs import integer_graph
 
@@ -51,14 +52,14 @@ def rate(space: FoldingSpace, chip: Device, fps: float = RATE) -> Solution:
 
 
 def advice(solution: Solution, chip: Device) -> str:
-    return solution.advice(estimate(run_passes(solution.graph, connecting(chip, chip.luts)), chip))
+    return solution.advice(estimate(run_passes(solution.graph, CONNECT), chip))
 
 
 def test_block_ram_is_not_free(space: FoldingSpace) -> None:
-    """The folding of fewest LUTs takes 59 block RAMs, of which most are nearly empty."""
-    small = chip(brams=54)
-    room = Room(space, small, small.luts)
+    """The folding of fewest LUTs takes block RAMs of which most are nearly empty."""
     free = space.balanced(CYCLES)
+    small = chip(brams=Room(space, chip(brams=0), 1e9).cost(free).bram - 5)
+    room = Room(space, small, small.luts)
     assert room.cost(free).bram > small.brams
     found = rate(space, small)
     cost = room.cost(found.graph)
@@ -71,20 +72,26 @@ def test_a_rate_costs_the_least_share_of_the_device(space: FoldingSpace) -> None
     large = device("ecp5-85k")
     room = Room(space, large, large.luts)
 
-    def share(factor: float) -> float:
-        cost = room.cost(room.weighted(factor).balanced(CYCLES))
+    def share(graph: Graph | None) -> float:
+        assert graph is not None
+        cost = room.cost(graph)
         return cost.lut / large.luts + cost.bram / large.brams
 
-    assert share(1.0) < share(0.0) and share(1.0) < share(16.0)
+    found = share(room.folding(CYCLES))
+    for block in (0.0, 16.0):
+        weights = np.array([1.0, 0.0, block * large.luts / large.brams, 0.0])
+        assert found < share(space.fold(CYCLES, weights))
 
 
-def test_luts_that_are_short_are_made_dearer(space: FoldingSpace) -> None:
+def test_luts_that_are_short_cost_block_rams(space: FoldingSpace) -> None:
     room = Room(space, chip(brams=208), 1e9)
     least = room.cost(space.balanced(CYCLES)).lut
-    usual = room.cost(room.weighted(1.0).balanced(CYCLES)).lut
-    assert least < usual
+    large = chip(brams=208)
+    usual = Room(space, large, large.luts).cost(rate(space, large).graph)
+    assert least < usual.lut
     tight = chip(brams=208, luts=int(least) + 1)
-    assert Room(space, tight, tight.luts).cost(rate(space, tight).graph).lut <= tight.luts
+    found = Room(space, tight, tight.luts).cost(rate(space, tight).graph)
+    assert found.lut <= tight.luts and found.bram > usual.bram
 
 
 def test_a_rate_that_does_not_fit_is_built_with_advice(space: FoldingSpace) -> None:

@@ -15,13 +15,12 @@ from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.choose_search import ChooseSearch
 from qcompiler.passes.fold import bottleneck, node_cycles
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.verbs.compile import Compiled, Target, write_build
-from qcompiler.verbs.goal import connecting
+from qcompiler.verbs.goal import Room
 from qcompiler.verbs.verify import lopsided, verify
-from tests.graphs import folding_space, integer_graph
+from tests.graphs import folding_space, integer_graph, searching
 
 CHIP = device("ecp5-85k")
 CODES = IntType(0, 15)
@@ -59,10 +58,6 @@ def network() -> Graph:
     )
 
 
-SERIAL = ChooseSearch(lambda op, inputs, outputs: 0.0 if op.serial else 1.0)
-"""Wherever it is in time."""
-
-
 def searches(graph: Graph) -> dict[str, bool]:
     return {name: graph.op(name).serial for name in graph.find(hw.Threshold)}
 
@@ -75,7 +70,7 @@ def test_the_frame_takes_as_long_as_with_pipelines(
     whole = run_passes(network(), TO_HARDWARE[:-1])
     space = folding_space(run_passes(whole, TO_HARDWARE[-1:]))
     folded = space.balanced(cycles)
-    pipelined, chosen = run_passes(folded, CONNECT), run_passes(folded, [SERIAL, *CONNECT])
+    pipelined, chosen = (run_passes(searching(folded, slow), CONNECT) for slow in (False, True))
     assert [str(int(slow)) for slow in searches(chosen).values()] == list(serial)
     assert bottleneck(chosen) == bottleneck(pipelined)
     for name, slow in searches(chosen).items():
@@ -104,32 +99,43 @@ def search(channels: int, lanes: int, slower: int = 4) -> Graph:
 )
 def test_serial_where_it_is_cheaper(channels: int, lanes: int, serial: bool) -> None:
     """One memory in block RAM for two, or in LUTs for less than it spares; not in between."""
-    after = run_passes(search(channels, lanes), connecting(CHIP, CHIP.luts))
-    assert searches(after) == {"q": serial}
+    space = folding_space(search(channels, 1))
+    weights = Room(space, CHIP, CHIP.luts).weights
+    ways = [o for o in space.choices.options("q", 1 << 40) if o.lanes == (lanes, lanes)]
+    assert {o.op.serial for o in ways} == {False, True}
+    assert min(ways, key=lambda o: float(o.price @ weights)).op.serial == serial
+
+
+def ways(graph: Graph, cycles: int) -> set[bool]:
+    """Whether the thresholds of one lane can be pipelined, and serial."""
+    options = folding_space(graph).choices.options("q", cycles)
+    return {o.op.serial for o in options if o.lanes == (1, 1)}
 
 
 def test_never_where_it_would_be_late() -> None:
     for slower in (3, 4):
-        assert searches(run_passes(search(64, 1, slower), [SERIAL])) == {"q": slower == 4}
+        graph = search(64, 1, slower)
+        assert ways(graph, bottleneck(graph)[1]) == ({False, True} if slower == 4 else {False})
+        assert searches(searching(graph, True)) == {"q": slower == 4}
 
 
 def test_never_behind_a_slice() -> None:
     """It lets whole rows through, whose results come faster than on average."""
     graph = search(64, 1, 16)
-    assert searches(run_passes(graph, [SERIAL])) == {"q": True}
+    assert ways(graph, 1 << 40) == {False, True}
     sliced = Graph("hardware")
     sliced.add("x", graph.op("x"))
     sliced.add("rows", hw.Slice("rows", (0, 3, 2), (0, 1, 4)), ["x"])
     sliced.add("q", graph.op("q"), ["rows"])
     sliced.add("slow", graph.op("slow"), ["q"])
     sliced.add("y", graph.op("y"), ["slow"])
-    assert searches(run_passes(sliced, [SERIAL])) == {"q": False}
+    assert ways(sliced, 1 << 40) == {False}
 
 
 def test_a_constant_is_not_searched() -> None:
     graph = search(4, 4)
     none, zero = np.zeros((4, 0), np.int64), np.zeros((4, 1), np.int64)
     graph.replace("q", hw.Threshold("q", none, zero, CODES, lanes=4))
-    assert searches(run_passes(graph, [SERIAL])) == {"q": False}
+    assert searches(searching(graph, True)) == {"q": False}
     with pytest.raises(GraphError, match="needs a threshold"):
         graph.replace("q", hw.Threshold("q", none, zero, CODES, lanes=4, serial=True))
