@@ -29,7 +29,7 @@ from qcompiler.flows.synth import Cells as Mapped
 from qcompiler.flows.yosys import run_script
 
 PE, ACC = 16, 17
-SIZES = ((32, 4), (32, 2), (32, 8), (8, 4))  # lanes, activation bits
+SIZES = ((32, 4), (32, 8))  # lanes, activation bits
 FAMILIES = ("xc7", "ecp5")
 GENERATED = "generated"
 PEERS = [
