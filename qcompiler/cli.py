@@ -168,6 +168,9 @@ def compile(
     oversize: Annotated[
         bool, typer.Option("--oversize", help="Build also what the block RAM does not hold.")
     ] = False,
+    pipeline: Annotated[
+        str, typer.Option(help="Registers on the way: lean, balanced or fast (more clock, more FF).")
+    ] = "balanced",
     dump_after: Annotated[
         list[str] | None, typer.Option(help="Print the graph after this pass (`all`: every pass).")
     ] = None,
@@ -200,6 +203,7 @@ def compile(
             engines=parse_engines(engine or []),
             partial_bits=partial_sums,
             oversize=oversize,
+            pipeline=pipeline,
         )
         result = run(network, goal, out=output, after=after, progress=bars)
     out.print(folding_table(result))

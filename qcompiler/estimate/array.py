@@ -239,6 +239,6 @@ def array(
     control = 6 + stages + delayed * (2 if family == "xc7" else stages + 1)  # xc7 shifts in LUTs
     ff = held + op.pe * per_pe + control + clog2(beats) + clog2(count) + clog2(depth)
     rom = weight_rom_cost(op.pe * op.simd * op.planes, depth, family)
-    if rom.bram:  # read a beat ahead, so that the word has a register of its own
+    if rom.bram and op.ahead:  # read a beat ahead, so that the word has a register of its own
         ff += op.pe * op.simd * op.planes + 1
     return [Parts(array_kind(op), features, Cost(lut=steps.tables, ff=ff) + rom)]

@@ -47,6 +47,7 @@ class ArrayUnit:
     act_bits: int
     act_signed: bool
     acc_bits: int
+    ahead: bool = True
 
     @classmethod
     def build(
@@ -61,6 +62,7 @@ class ArrayUnit:
         act_bits: int,
         act_signed: bool,
         acc_bits: int,
+        ahead: bool = True,
     ) -> Self:
         """Check the shapes.
 
@@ -89,8 +91,9 @@ class ArrayUnit:
                 where=name,
             )
         return cls(
-            name, tuple(planes), groups, pe, simd, planes_per_cycle, act_bits, act_signed, acc_bits
-        )
+            name, tuple(planes), groups, pe, simd, planes_per_cycle, act_bits, act_signed, acc_bits,
+            ahead,
+        )  # fmt: skip
 
     @property
     def lanes(self) -> int:
@@ -151,7 +154,7 @@ class ArrayUnit:
     @property
     def prefetch(self) -> bool:
         """The ROM is read a beat ahead, into a register of its own: where it is block RAM."""
-        return self.rom_depth > 1 and bool(self.rom_attribute)
+        return self.ahead and bool(self.rom_attribute)
 
     @property
     def rom_file(self) -> str:

@@ -46,4 +46,5 @@ class DepthwiseUnit(ArrayUnit):
             act_bits=x.bits,
             act_signed=x.signed,
             acc_bits=op.acc.bits,
+            ahead=op.ahead,
         )

@@ -68,6 +68,7 @@ def _array(c: Context) -> None:
         act_bits=x.elem.bits,
         act_signed=x.elem.signed,
         acc_bits=op.acc.bits,
+        ahead=op.ahead,
     )
     _generated(c, unit)
 

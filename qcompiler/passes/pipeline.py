@@ -8,6 +8,7 @@ from qcompiler.passes.explicit import ExplicitPadding, PairConcats, SplitStrided
 from qcompiler.passes.fold_batch_norm import FoldBatchNorm
 from qcompiler.passes.lower_hardware import LowerHardware
 from qcompiler.passes.merge_padding import MergePadding
+from qcompiler.passes.pipelining import Pipelining
 from qcompiler.passes.remove_dead import RemoveDead
 
 PREPARE: list[Pass] = [
@@ -28,7 +29,14 @@ TO_HARDWARE: list[Pass] = [
     LowerHardware(),
 ]
 
-CONNECT: list[Pass] = [
-    InsertForks(),  # before FIFOs: demands are traced through them
-    SizeFifos(),
-]
+
+def connecting(level: str = "balanced") -> list[Pass]:
+    """From a folded graph to what is built, with the registers of a level of `Pipelining`."""
+    return [
+        InsertForks(),  # before FIFOs: demands are traced through them
+        Pipelining(level),
+        SizeFifos(),
+    ]
+
+
+CONNECT: list[Pass] = connecting()

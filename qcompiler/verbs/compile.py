@@ -25,7 +25,8 @@ from qcompiler.passes.base import run_passes
 from qcompiler.passes.engines import check_engines
 from qcompiler.passes.fold import FoldingSpace, bottleneck
 from qcompiler.passes.integerize import Integerize, RequantReport
-from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
+from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE, connecting
+from qcompiler.passes.pipelining import check_level
 from qcompiler.passes.winograd import UseWinograd
 from qcompiler.progress import QUIET, Progress
 from qcompiler.resources import RTL
@@ -55,6 +56,7 @@ class Target:
         partial_bits: Width of the partial sums of products in engines of multipliers, such as 16;
             None adds up in full width.
         oversize: Build also what the device's block RAM does not hold, to simulate it.
+        pipeline: How many registers cut the paths (qcompiler/passes/pipelining.py).
     """
 
     device: str = "ecp5-85k"
@@ -66,9 +68,11 @@ class Target:
     engines: Mapping[str, str] = field(default_factory=dict)
     partial_bits: int | None = None
     oversize: bool = False
+    pipeline: str = "balanced"
 
     def __post_init__(self) -> None:
         check_engines(self.engines)
+        check_level(self.pipeline)
         if self.partial_bits is not None and not 2 <= self.partial_bits <= 48:
             raise QCompilerError(f"partial sums of {self.partial_bits} bits are outside [2, 48]")
         for name in ("fps", "lut", "clock_mhz"):
@@ -160,7 +164,7 @@ def compile(
     solution = solve(space, chip, clock, fps=target.fps, lut=target.lut)
     if after is not None:
         after(FOLD, solution.graph)
-    hardware = run_passes(solution.graph, CONNECT, after=after)
+    hardware = run_passes(solution.graph, connecting(target.pipeline), after=after)
     report = estimate_graph(hardware, chip)
     progress.advance()
     if not target.oversize:
