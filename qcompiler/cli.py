@@ -177,7 +177,7 @@ def compile(
 ) -> None:
     """Compile a quantized network to Verilog, memories, a manifest and a cost table."""
     from qcompiler.passes.engines import parse_engines
-    from qcompiler.report.tables import cost_table, folding_table, summary
+    from qcompiler.report.tables import cost_table, fifo_line, folding_table, summary
     from qcompiler.verbs.compile import PASSES, Target
     from qcompiler.verbs.compile import compile as run
 
@@ -210,6 +210,7 @@ def compile(
     out.print(cost_table(result.report))
     for line in summary(result.report, result.clock_mhz):
         out.print(line)
+    out.print(fifo_line(result.hardware))
     if result.advice:
         out.print(result.advice)
     out.print(f"bound by {result.limit}")
@@ -293,7 +294,7 @@ def estimate(
     ] = None,
 ) -> None:
     """Estimate LUT, FF, BRAM, DSP, cycles and latency, module by module; no tool is run."""
-    from qcompiler.report.tables import cost_table, summary
+    from qcompiler.report.tables import cost_table, fifo_line, summary
     from qcompiler.verbs.build import Build
     from qcompiler.verbs.estimate import estimate as run
 
@@ -302,6 +303,7 @@ def estimate(
     out.print(cost_table(report))
     for line in summary(report, float(folder.manifest["target"]["clock_mhz"])):
         out.print(line)
+    out.print(fifo_line(folder.hardware))
 
 
 @app.command()

@@ -1,18 +1,22 @@
-"""Every network of a small folding space, and a greedy search: what the folding search must meet."""
+"""Every network of a small folding space, and a greedy search: what the search must meet."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from qcompiler.estimate.devices import Device
 from qcompiler.estimate.engines import module_price
+from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.types import IntType
 from qcompiler.passes.choices import Array, Choices, Option
-from qcompiler.passes.fifo_prices import FifoPrices, Waiting
+from qcompiler.passes.fifo_prices import FifoPrices, waiting
 from qcompiler.passes.fold import ANY, FoldingSpace
 from qcompiler.verbs.goal import Room
 
@@ -30,29 +34,84 @@ def pareto(points: Array) -> Array:
     return np.array(kept).reshape(-1, 4)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A small network, and what it may take."""
+
+    space: FoldingSpace
+    room: Room
+    graph: Graph
+
+    def __str__(self) -> str:
+        luts, _, brams, _ = self.room.limits
+        return f"{self.room.chip.name}, {luts:.0f} LUT, {brams:.0f} BRAM"
+
+
+def cases(graph: Graph, chip: Device) -> Iterator[Case]:
+    """Budgets between the smallest and the fastest network, block RAM short or not."""
+    space = FoldingSpace(graph, module_price(chip.family))
+    plenty = Room(space, chip, 1e9)
+    small, fast = (plenty.used(space.fold(n)) for n in (ANY, space.bounds()[0].cycles))
+    for share, block in ((0.1, 1.0), (0.3, 0.6), (0.3, 1.3), (0.6, 0.4), (0.6, 0.8)):
+        luts = int(small[0] + share * (fast[0] - small[0]))
+        few = replace(chip, brams=int(np.ceil(block * max(small[2], 1))))
+        yield Case(space, Room(space, few, luts), graph)
+
+
+def small_network(seed: int) -> Graph:
+    """Integer graph: four convolutions of 2 to 16 channels on 8x8 pixels, some with a residual."""
+    rng = np.random.default_rng(seed)
+    channels = [int(c) for c in rng.choice([2, 3, 4, 6, 8, 12, 16], 5)]
+    if residual := seed % 3 == 2:
+        channels[3] = channels[1]
+    graph, codes = Graph("integer"), IntType(0, 15)
+    value = graph.add("x", integer.Input((channels[0], 8, 8), codes, 1.0))
+    values = [value]
+    for k, (inputs, outputs) in enumerate(pairwise(channels)):
+        kernel, top = int(rng.choice([1, 3])), 2 ** int(rng.choice([1, 2, 3, 5])) - 1
+        weight = rng.integers(-top, top + 1, (outputs, inputs, kernel, kernel))
+        conv = integer.Conv(weight, padding=(kernel // 2,) * 4)
+        value = graph.add(f"conv{k}", conv, [value])
+        value = graph.add(f"code{k}", _codes(outputs, 100 * top, rng), [value])
+        values.append(value)
+        if residual and k == 2:
+            total = graph.add("sum", integer.Add(1, 1), [values[1], value])
+            value = graph.add(
+                "sum_code", integer.ScaleShift(*_halves(outputs), codes, codes), [total]
+            )
+    graph.add("y", integer.Output(graph.type(value).shape, 1.0), [value])
+    return graph
+
+
+def _codes(channels: int, reach: int, rng: np.random.Generator) -> integer.IntegerOp:
+    codes = IntType(0, 15)
+    if rng.random() < 0.5:
+        thresholds = np.sort(rng.integers(-reach, reach, (channels, 15)), axis=1)
+        return integer.StepTable(thresholds, np.tile(np.arange(16), (channels, 1)), codes)
+    return integer.ScaleShift(np.full(channels, 77), np.full(channels, 500), 12, codes, codes)
+
+
+def _halves(channels: int) -> tuple[Array, Array, int]:
+    return np.full(channels, 1), np.full(channels, 1), 1
+
+
 class Exhaustive:
     """All options and lanes of all modules, no bounds: only what is worse in everything is dropped.
 
     Args:
-        graph: Lowered, unfolded.
-        chip: The device.
-        pixels: That wait in FIFOs before joins, as the folding search counts them.
+        case: FIFOs before joins hold as many pixels as the folding search counts.
     """
 
-    graph: Graph
-    chip: Device
-    pixels: Waiting
+    def __init__(self, case: Case) -> None:
+        self.graph, self.room = case.graph, case.room
+        price = module_price(case.room.chip.family)
+        self.choices = Choices(case.graph, price, spare=1 << 40)
+        modules = self.choices.modules
+        self._last = {v.node: name for name in modules for v in self.choices.sources(name)}
 
-    def __post_init__(self) -> None:
-        self.choices = Choices(self.graph, module_price(self.chip.family), spare=1 << 40)
-        self._last = {
-            value.node: name for name in self.choices.modules for value in self.choices.sources(name)
-        }
-
-    def totals(self, cycles: int, limits: Array) -> Array:
-        """float64 [n, 4]: LUT, FF, BRAM and DSP of the networks of so many cycles within limits."""
-        fifos = FifoPrices(self.choices, cycles, self.pixels)
+    def totals(self, cycles: int) -> Array:
+        """float64 [n, 4]: LUT, FF, BRAM and DSP of the networks of so many cycles that fit."""
+        fifos = FifoPrices(self.choices, cycles, waiting(self.graph))
         found: dict[State, Array] = {(): fifos.forks[None]}
         for name in self.choices.modules:
             grown: dict[State, list[Array]] = defaultdict(list)
@@ -63,7 +122,7 @@ class Exhaustive:
                     if joined is None:
                         continue
                     sums = totals + own + joined
-                    sums = sums[(sums <= limits).all(1)]
+                    sums = sums[(sums <= self.room.limits).all(1)]
                     if len(sums):
                         grown[self._state(name, option, dict(state))].append(sums)
             found = {state: pareto(np.concatenate(several)) for state, several in grown.items()}
@@ -88,19 +147,11 @@ class Exhaustive:
             kept[name] = option.lanes[1]
         return tuple(sorted(kept.items()))
 
-    def fastest(self, limits: Array) -> int | None:
-        """Least cycles per frame within limits."""
-        steps = self.choices.steps()
-        if not len(self.totals(ANY, limits)):
-            return None
-        low, high = 0, len(steps)
-        while low < high:  # more time never takes more
-            middle = (low + high) // 2
-            if len(self.totals(steps[middle], limits)):
-                high = middle
-            else:
-                low = middle + 1
-        return steps[low] if low < len(steps) else ANY
+    def fastest(self) -> int | None:
+        """Least cycles per frame of a network that fits, None if there is none."""
+        steps = self.choices.steps()  # more time never takes more: bisect
+        k = bisect_left(steps, True, key=lambda cycles: len(self.totals(cycles)) > 0)
+        return steps[k] if k < len(steps) else None
 
 
 def greedy(room: Room) -> int | None:
@@ -108,18 +159,18 @@ def greedy(room: Room) -> int | None:
 
     Each module takes the fewest LUTs that its time allows, whatever comes before and behind it.
     """
-    choices, reached = room.space.choices, None
-    cycles = max(min(o.cycles for o in choices.options(n, ANY)) for n in choices.modules)
+    choices, reached, cycles = room.space.choices, None, room.space.bounds()[0].cycles
     slow = {n: _cheapest(choices, n, ANY) for n in choices.modules}
     while True:
-        used = room._used(room.space.built(slow))
+        used = room.used(room.space.built(slow))
         if not (used <= room.limits).all():
             return reached
         name = max(slow, key=lambda n: slow[n].cycles)
         reached = slow[name].cycles
         if reached <= cycles:
             return reached
-        slow = slow | {n: _cheapest(choices, n, reached - 1) for n in slow if slow[n].cycles == reached}
+        late = [n for n in slow if slow[n].cycles == reached]
+        slow = slow | {n: _cheapest(choices, n, reached - 1) for n in late}
 
 
 def _cheapest(choices: Choices, name: str, cycles: int) -> Option:

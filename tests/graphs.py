@@ -66,7 +66,7 @@ def lowered(seed: int, mode: str = "auto") -> tuple[Graph, Graph]:
 
 
 def searching(graph: Graph, serial: bool) -> Graph:
-    """A folded graph whose thresholds are found a bit a cycle wherever that is in time, or never."""
+    """A folded graph whose thresholds are searched serially wherever that is in time, or never."""
     out, (_, frame) = graph.copy(), bottleneck(graph)
     for name in out.find(hw.Threshold):
         op, inputs = out.op(name), [out.type(v) for v in out.inputs(name)]

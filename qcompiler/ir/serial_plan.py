@@ -108,9 +108,9 @@ class SerialPlan:
             for term in terms:
                 reads.setdefault(term.node, set()).add(self.read_at(number))
         kept: dict[int, int] = {}  # bits of each root that some result has
-        for term in self.graph.outputs:
-            if term is not None:
-                kept[term.node] = max(kept.get(term.node, 0), self.acc_bits - term.shift)
+        for root in self.graph.outputs:
+            if root is not None:
+                kept[root.node] = max(kept.get(root.node, 0), self.acc_bits - root.shift)
         found = []
         for node in sorted(reads.keys() | kept.keys()):
             first = self.starts[node] - 1

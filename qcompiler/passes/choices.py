@@ -144,8 +144,8 @@ class Choices:
     def options(self, name: str, cycles: int) -> list[Option]:
         """What a module can be to take at most ``cycles`` a frame.
 
-        Lanes are the fewest that are enough, and up to ``spare`` times as many; the ends of the network
-        take the fewest.
+        Lanes are the fewest that are enough, and up to NARROW or ``spare`` times as many; the ends
+        of the network take the fewest.
         """
         if name in self.engines:
             return [option for option in self.engines[name] if option.cycles <= cycles]

@@ -107,6 +107,25 @@ def border_depth(pad: hw.Pad, x: hw.StreamType, frame: int, slack: int = SLACK) 
     return max(2, coming + x.words + slack) if coming > 1 else 0
 
 
+def fifo_bits(graph: Graph) -> tuple[int, int]:
+    """Bits of all FIFOs, and if every one before a join held a whole frame of its stream.
+
+    That is what is safe without knowing when the streams of a join come: the branch that is first
+    waits until the other one has seen all of the frame. A FIFO that holds more than a frame, as for
+    a gate that is computed from one, counts as it is.
+
+    Args:
+        graph: As `SizeFifos` leaves it.
+    """
+    own, worst, before = 0, 0, set(joins(graph))
+    for name in graph.find(hw.Fifo):
+        stream, depth = graph.type(name), graph.op(name).depth
+        waits = any(user in before for user, _ in graph.users(name))
+        own += depth * stream.width
+        worst += (max(depth, stream.beats) if waits else depth) * stream.width
+    return own, worst
+
+
 def _put_behind(graph: Graph, name: str, depth: int) -> None:
     """A FIFO between a node and its readers."""
     users = graph.users(name)

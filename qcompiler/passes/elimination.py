@@ -38,7 +38,10 @@ class Elimination:
         self.count = len(scopes)
         self._steps: list[_Step] = []
         live = dict(enumerate(scopes))
-        beside = {v: {u for scope in scopes if v in scope for u in scope} for v in range(len(sizes))}
+        beside: dict[int, set[int]] = {v: {v} for v in range(len(sizes))}
+        for scope in scopes:
+            for v in scope:
+                beside[v] |= set(scope)
         while beside:
             v = min(beside, key=lambda v: (prod(sizes[u] for u in beside[v]), v))
             others = tuple(sorted(beside.pop(v) - {v}))

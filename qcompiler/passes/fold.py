@@ -92,8 +92,10 @@ class FoldingSpace:
             inputs = [values[v.node] for v in sources]
             if not isinstance(op, hw.Source):
                 lanes = options[name].lanes[0]
-                inputs = [adapt(out, value, lanes, self._reader(name), k)
-                          for k, value in enumerate(inputs)]
+                inputs = [
+                    adapt(out, value, lanes, self._reader(name), k)
+                    for k, value in enumerate(inputs)
+                ]
             if isinstance(op, hw.Engine | hw.Reduce):
                 window = self.choices.window(name, op)
                 inputs = [out.add(self.graph.inputs(name)[0].node, window, inputs)]

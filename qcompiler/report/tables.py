@@ -9,6 +9,7 @@ from qcompiler.estimate.report import Report
 from qcompiler.flows.synth import Cells, SynthReport
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
+from qcompiler.passes.connect import fifo_bits
 from qcompiler.verbs.compile import Compiled
 from qcompiler.verbs.quantize import Quantized
 
@@ -112,6 +113,14 @@ def _figures(cost: Cost, cells: Cells | None) -> list[str]:
         return estimated
     real = [str(cells.lut), str(cells.ff), str(cells.bram), str(cells.dsp)]
     return [text for pair in zip(estimated, real, strict=True) for text in pair]
+
+
+def fifo_line(graph: Graph) -> str:
+    """What the FIFOs hold, and what they would if each one before a join held a whole frame."""
+    own, worst = fifo_bits(graph)
+    if not own:
+        return "FIFOs: none"
+    return f"FIFOs: {own:,} bits; a frame before every join would be {worst:,} ({worst / own:.1f}x)"
 
 
 def summary(report: Report, clock_mhz: float) -> list[str]:

@@ -81,7 +81,7 @@ class Room:
     """
 
     def __init__(self, space: FoldingSpace, chip: Device, luts: float) -> None:
-        self.space, self.chip = space, chip
+        self.space, self.chip, self.luts = space, chip, luts
         self.limits = np.array([luts, chip.ffs, chip.brams, chip.dsps], np.float64)
         self.weights = np.array([1.0, 0.01, 1.0, 1.0]) / np.maximum(self.limits, 1.0)
         """The shares of the device that are used are to be least; flip-flops come with LUTs."""
@@ -92,18 +92,18 @@ class Room:
             self.weights[3] = 0.0
 
     def _fewest_multipliers(self) -> float:
-        pick = self._problem(ANY).minimise(np.array([1e-6, 1e-6, 1e-6, 1.0]))
+        pick = self.problem(ANY).minimise(np.array([1e-6, 1e-6, 1e-6, 1.0]))
         return float(pick.total[3]) if pick is not None else np.inf
 
     def folding(self, cycles: int) -> Graph | None:
         """The folding in ``cycles`` of the least shares of the device, None if none has room."""
         for _ in range(TRIES):
-            problem = self._problem(cycles)
+            problem = self.problem(cycles)
             pick = Search(problem, self.weights, self.limits).cheapest()
             if pick is None:
                 return None
             graph = self.space.built(problem.built(pick))
-            used = self._used(graph)
+            used = self.used(graph)
             if (used <= self.limits).all():
                 return graph
             self._learn(graph, used - pick.total)
@@ -111,7 +111,7 @@ class Room:
 
     def unlimited(self, cycles: int) -> Graph | None:
         """The folding in ``cycles`` of the least shares of the device, however much that is."""
-        problem = self._problem(cycles)
+        problem = self.problem(cycles)
         pick = problem.minimise(self.weights)
         return None if pick is None else self.space.built(problem.built(pick))
 
@@ -136,15 +136,17 @@ class Room:
         """What a folded graph takes with its forks and FIFOs."""
         return total_cost(run_passes(graph, CONNECT), self.chip.family)
 
-    def _used(self, graph: Graph) -> Array:
+    def used(self, graph: Graph) -> Array:
+        """`cost` as float64 [LUT, FF, BRAM, DSP]."""
         cost = self.cost(graph)
         return np.array([cost.lut, cost.ff, cost.bram, cost.dsp], np.float64)
 
     def _has_room(self, cycles: int) -> bool:
-        search = Search(self._problem(cycles), self.weights, self.limits)
+        search = Search(self.problem(cycles), self.weights, self.limits)
         return search.cheapest(any_is_enough=True) is not None
 
-    def _problem(self, cycles: int) -> FoldProblem:
+    def problem(self, cycles: int) -> FoldProblem:
+        """All networks of so many cycles a frame."""
         fifos = FifoPrices(self.space.choices, cycles, self._waiting)
         fixed = fifos.forks + self._unknown
         return FoldProblem(self.space.choices, lambda name: cycles, extra=fifos, fixed=fixed)
@@ -217,16 +219,16 @@ def _for_budget(room: Room) -> Solution:
     floor = room.space.bounds()[0]
     if cycles == floor.cycles:
         return Solution(found, f"{floor.node}: {cycles} cycles a frame even when fully unfolded")
-    limit = f"the budget of {room.limits[0]:.0f} LUT and the {room.chip.brams} BRAM of {room.chip.name}"
+    limit = f"the budget of {room.luts:.0f} LUT and the {room.chip.brams} BRAM of {room.chip.name}"
     return Solution(found, f"{limit}; slowest module: {name}, {cycles} cycles")
 
 
 def _no_room(room: Room) -> QCompilerError:
     """The error that says what the smallest folding takes."""
     least = room.cost(room.space.fold(ANY))
-    if least.lut > room.limits[0]:
+    if least.lut > room.luts:
         return QCompilerError(
-            f"the smallest folding takes about {least.lut:.0f} LUT, the budget is {room.limits[0]:.0f}",
+            f"the smallest folding takes about {least.lut:.0f} LUT, the budget is {room.luts:.0f}",
             hint="raise --lut or name a larger --target",
         )
     saving = estimate(run_passes(room.space.fold(ANY, FEWEST_BLOCKS), CONNECT), room.chip)
@@ -234,6 +236,6 @@ def _no_room(room: Room) -> QCompilerError:
         return capacity_error(saving, ["quantize to fewer bits", OVERSIZE])
     return QCompilerError(
         f"the smallest folding takes about {saving.total.bram} BRAM and {saving.total.lut:.0f} "
-        f"LUT, {room.chip.name} has {room.chip.brams} BRAM and the budget is {room.limits[0]:.0f} LUT",
+        f"LUT, {room.chip.name} has {room.chip.brams} BRAM and the budget is {room.luts:.0f} LUT",
         hint="raise --lut, quantize to fewer bits, or name a larger --target",
     )

@@ -116,3 +116,15 @@ def test_entries(codes: IntType, digit: int, entries: int, zeros: bool) -> None:
 def test_digit_widths_are_the_least_for_their_cycles() -> None:
     assert digit_widths(17, 8) == [1, 2, 3, 4, 5, 6]
     assert digit_widths(3, 8) == [1, 2, 3]
+
+
+def test_runs_are_of_registers_that_only_the_next_one_reads() -> None:
+    """In the first graph nothing waits; in the second an input does."""
+    late = ((Term(0, 0, 1), Term(1, 0, 1)), (Term(2, 0, 1), Term(1, 1, 1)))
+    graph = AdderGraph(3, (*late, (Term(3, 0, 1), Term(4, 0, -1))), (Term(5, 0, 1),))
+    plan = SerialPlan(graph, IntType(-8, 7), 6, 1)
+    assert plan.starts == (1, 1, 1, 2, 2, 3)
+    assert plan.runs(1) == [1, 1, 1, 1, 1, 1] and plan.runs(2) == []
+    shared = AdderGraph(2, ((Term(0, 0, 1), Term(1, 0, 1)),), (Term(2, 0, 1), Term(0, 2, 1)))
+    plan = SerialPlan(shared, IntType(-8, 7), 6, 1)
+    assert plan.runs(2) == [3], "the input waits a cycle, and its result lacks two bits"

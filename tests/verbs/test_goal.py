@@ -95,7 +95,7 @@ def test_luts_that_are_short_cost_block_rams(space: FoldingSpace) -> None:
 
 
 def test_a_rate_that_does_not_fit_is_built_with_advice(space: FoldingSpace) -> None:
-    small = chip(brams=25)
+    small = chip(brams=20)
     found = rate(space, small)
     assert bottleneck(found.graph)[1] <= CYCLES
     assert found.fitting_fps is not None and found.fitting_fps < RATE
