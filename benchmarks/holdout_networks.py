@@ -1,4 +1,4 @@
-"""Whole networks that no cost model is fitted on; weights are random, so no data is needed."""
+"""Whole networks that no cost model is fitted on; random weights, so that no data is needed."""
 
 from __future__ import annotations
 
