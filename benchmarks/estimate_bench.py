@@ -29,7 +29,7 @@ from rich.table import Table
 
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import device
-from qcompiler.estimate.model import module_cost, module_parts
+from qcompiler.estimate.model import module_cost
 from qcompiler.estimate.report import estimate
 from qcompiler.flows.synth import Cells as Mapped
 from qcompiler.flows.synth import synthesize
@@ -55,15 +55,14 @@ def row(name: str, kind: str, family: str, est: Cost, got: Mapped) -> dict[str, 
 
 def modules(family: str) -> Iterator[dict[str, Any]]:
     """Rows of the held-out modules that were synthesized."""
-    for group, make in holdout_cases.GROUPS.items():
+    for make in holdout_cases.GROUPS.values():
         cases = list(make())
         cells = found(cases, family)
         for one in cases:
             if one.name not in cells:
                 console.print(f"{one.name}, {family}: not synthesized; run make calibrate")
                 continue
-            parts = module_parts(one.op, one.inputs, one.outputs, family)
-            kind = parts[0].kind if len({p.kind for p in parts}) == 1 else group
+            kind = type(one.op).__name__
             est = module_cost(one.op, one.inputs, one.outputs, family)
             yield row(one.name, kind, family, est, cells[one.name])
 
@@ -163,21 +162,26 @@ def picture(rows: list[dict[str, Any]]) -> None:
 
 
 def errors(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """By family: median and worst error of LUT and FF, of modules and of networks."""
+    """By family: errors of modules, of each kind of them, and of networks."""
     out: dict[str, Any] = {}
     for family in DEVICES:
-        for kind in ("modules", "networks"):
-            mine = [
-                r for r in rows
-                if r["family"] == family and (r["kind"] == "network") == (kind == "networks")
-            ]  # fmt: skip
-            if mine:
-                found = {"count": len(mine)}
-                for what in ("lut", "ff"):
-                    sizes = [abs(r[f"{what}_error"]) for r in mine]
-                    pair = statistics.median(sizes), max(sizes)
-                    found[what] = [round(value, 3) for value in pair]
-                out.setdefault(family, {})[kind] = found
+        mine = [r for r in rows if r["family"] == family]
+        small = [r for r in mine if r["kind"] != "network"]
+        kinds = sorted({r["kind"] for r in small})
+        out[family] = {
+            "modules": spread(small),
+            "networks": spread([r for r in mine if r["kind"] == "network"]),
+            "kinds": {kind: spread([r for r in small if r["kind"] == kind]) for kind in kinds},
+        }
+    return out
+
+
+def spread(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Median and worst error of LUT and FF."""
+    out: dict[str, Any] = {"count": len(rows)}
+    for what in ("lut", "ff"):
+        sizes = [abs(r[f"{what}_error"]) for r in rows]
+        out[what] = [round(statistics.median(sizes), 3), round(max(sizes), 3)]
     return out
 
 

@@ -293,7 +293,7 @@ def estimate(
     ] = None,
 ) -> None:
     """Estimate LUT, FF, BRAM, DSP, cycles and latency, module by module; no tool is run."""
-    from qcompiler.report.tables import cost_table, summary
+    from qcompiler.report.tables import accuracy_line, cost_table, summary
     from qcompiler.verbs.build import Build
     from qcompiler.verbs.estimate import estimate as run
 
@@ -302,6 +302,7 @@ def estimate(
     out.print(cost_table(report))
     for line in summary(report, float(folder.manifest["target"]["clock_mhz"])):
         out.print(line)
+    out.print(accuracy_line(report.device.family))
 
 
 @app.command()
