@@ -294,7 +294,7 @@ def estimate(
     ] = None,
 ) -> None:
     """Estimate LUT, FF, BRAM, DSP, cycles and latency, module by module; no tool is run."""
-    from qcompiler.report.tables import cost_table, fifo_line, summary
+    from qcompiler.report.tables import accuracy_line, cost_table, fifo_line, summary
     from qcompiler.verbs.build import Build
     from qcompiler.verbs.estimate import estimate as run
 
@@ -304,6 +304,7 @@ def estimate(
     for line in summary(report, float(folder.manifest["target"]["clock_mhz"])):
         out.print(line)
     out.print(fifo_line(folder.hardware))
+    out.print(accuracy_line(report.device.family))
 
 
 @app.command()

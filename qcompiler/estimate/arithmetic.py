@@ -12,7 +12,9 @@ from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.memory import columns, ram_cost, rom_cost_of
 from qcompiler.estimate.parts import Parts, clog2, counter_bits, even
 from qcompiler.ir import hardware as hw
+from qcompiler.ir.add_terms import Term
 from qcompiler.ir.hardware import StreamType
+from qcompiler.ir.types import IntType
 
 Types = Sequence[StreamType]
 
@@ -21,30 +23,48 @@ _MULTIPLIER = {"ecp5": (18, 18, 0), "xc7": (25, 18, 9)}
 
 
 def add(op: hw.Add, inputs: Types, outputs: Types, family: str) -> list[Parts]:
-    """Products by constants, shifted copies, and a tree of sums with a register a level."""
-    out, pairs = outputs[0].elem.bits, op.terms.pairs
+    """Products by constants, shifted copies, and a tree of sums with a register a level.
+
+    Each sum is as wide as its values, less the zeros below both sides.
+    """
+    out, muls = outputs[0].elem.bits, (op.a_mul, op.b_mul)
     adders = negatives = ff = dsp = 0
-    sums = []  # zeros below each
-    for first, second in pairs:
-        zeros = first.shift if second is None else min(first.shift, second.shift)
+    sums: list[tuple[IntType, int]] = []  # values of a register, zeros below them
+    for first, second in op.terms.pairs:
+        values = _values(first, inputs, muls)
+        zeros = first.shift
         if first.product:
-            x, mul = inputs[first.operand], (op.a_mul, op.b_mul)[first.operand]
-            dsp += multiplier_blocks(x.elem.bits, abs(mul).bit_length() + 1, family)
+            mul = muls[first.operand]
+            x = inputs[first.operand].elem
+            dsp += multiplier_blocks(x.bits, abs(mul).bit_length() + 1, family)
             zeros = (mul & -mul).bit_length() - 1
         elif second is not None:
-            adders += even(out - max(first.shift, second.shift), family)
+            values = values + _values(second, inputs, muls)
+            zeros = min(zeros, second.shift)
+            top = max(first.shift, second.shift)
+            adders += even(max(min(values.bits, out) - top, 0), family)
         elif first.minus:
-            negatives += out - first.shift
+            negatives += values.bits - zeros
         if not first.product or family != "xc7":  # else the register is the multiplier's
-            ff += out - zeros
-        sums.append(zeros)
+            ff += min(values.bits, out) - zeros
+        sums.append((values, zeros))
     while len(sums) > 1:
-        joined = [min(sums[k : k + 2]) for k in range(0, len(sums), 2)]
-        adders += sum(even(out - max(sums[k : k + 2]), family) for k in range(0, len(sums) - 1, 2))
-        ff += sum(out - zeros for zeros in joined)
-        sums = joined
+        joined = []
+        for (low, below), (high, above) in zip(sums[::2], sums[1::2], strict=False):
+            total, zeros = low + high, min(below, above)
+            adders += even(min(total.bits, out) - max(below, above), family)
+            joined.append((total, zeros))
+        sums = joined + sums[2 * len(joined) :]
+        ff += sum(min(values.bits, out) - zeros for values, zeros in sums)
     features = {"one": 1, "sum": op.lanes * adders, "negate": op.lanes * negatives}
     return [Parts("add", features, Cost(ff=op.lanes * ff + 2 * op.latency, dsp=op.lanes * dsp))]
+
+
+def _values(term: Term, inputs: Types, muls: tuple[int, int]) -> IntType:
+    elem = inputs[term.operand].elem
+    if term.product:
+        return elem.scaled(muls[term.operand])
+    return elem.scaled(-(1 << term.shift) if term.minus else 1 << term.shift)
 
 
 def multiplier_blocks(a: int, b: int, family: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from qcompiler.estimate.accuracy import Errors, module_errors, network_errors
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.report import Report
 from qcompiler.flows.synth import Cells, SynthReport
@@ -99,20 +100,43 @@ def cost_table(report: Report, synth: SynthReport | None = None) -> Table:
     table = new_table(f"Estimate for {report.device.name}", *head)
     for row in report.rows:
         cells = synth.nodes.get(row.node, Cells()) if synth else None
-        table.add_row(row.node, row.kind, f"{row.cycles:,}", *_figures(row.cost, cells))
+        expected = None if synth else module_errors(report.device.family, row.kind)
+        figures = _figures(row.cost, cells, expected)
+        table.add_row(row.node, row.kind, f"{row.cycles:,}", *figures)
     table.add_section()
-    table.add_row(
-        "total", "", f"{report.cycles:,}", *_figures(report.total, synth.total if synth else None)
-    )
+    expected = None if synth else network_errors(report.device.family)
+    total = _figures(report.total, synth.total if synth else None, expected)
+    table.add_row("total", "", f"{report.cycles:,}", *total)
     return table
 
 
-def _figures(cost: Cost, cells: Cells | None) -> list[str]:
+def _figures(cost: Cost, cells: Cells | None, expected: Errors | None = None) -> list[str]:
     estimated = [f"{cost.lut:.0f}", f"{cost.ff:.0f}", str(cost.bram), str(cost.dsp)]
+    if expected is not None:
+        estimated[0] += _beside(cost.lut, expected.lut[0])
+        estimated[1] += _beside(cost.ff, expected.ff[0])
     if cells is None:
         return estimated
     real = [str(cells.lut), str(cells.ff), str(cells.bram), str(cells.dsp)]
     return [text for pair in zip(estimated, real, strict=True) for text in pair]
+
+
+def _beside(value: float, error: float) -> str:
+    """The expected error of a figure, in whole per cent; nothing for nothing."""
+    return f" ±{max(100 * error, 1):.0f} %" if value >= 0.5 else ""
+
+
+def accuracy_line(family: str) -> str:
+    """Where the expected errors come from."""
+    modules, networks = module_errors(family, ""), network_errors(family)
+    if modules is None or networks is None:
+        return f"no measured errors for family {family}: ± is not known"
+    lut, ff = networks.lut, networks.ff
+    return (
+        f"± is the median error of held-out modules against Yosys; of {networks.count} whole "
+        f"networks LUT {lut[0]:.1%} (worst {lut[1]:.1%}), FF {ff[0]:.1%} (worst {ff[1]:.1%}); "
+        f"of {modules.count} modules LUT {modules.lut[0]:.1%} (worst {modules.lut[1]:.1%})"
+    )
 
 
 def fifo_line(graph: Graph) -> str:
