@@ -3,10 +3,10 @@
 Usage: make bench-hardwired. All outputs are compared with numpy: those of RTL in simulation, those
 of da4ml by its own evaluation of what it writes as Verilog.
 
-What is counted. da4ml: the combinational function of all inputs to all results, a frame a cycle
-(II = 1), without registers, streams or stalls; it cannot be smaller at a lower rate. Ours: all of
-the streaming core, that is gathering of inputs, sums, whole results, handshakes and requantizers.
-Both without multiplier blocks.
+What is counted. da4ml: its pipeline from all inputs to all results, a frame a cycle (II = 1),
+without streams or stalls; it cannot be smaller at a lower rate. Ours: all of the streaming core,
+that is gathering of inputs, sums, whole results, handshakes and requantizers. Both without
+multiplier blocks. Cycles are those from frame to frame in simulation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cells import Cells as Store
-from hardwired_layers import SHIFT, Built, Net, cells, da4ml_solution, write_da4ml
+from hardwired_layers import CUTOFF, SHIFT, Built, Net, cells, da4ml_solution, write_da4ml
 from rich.console import Console
 from rich.table import Table
 
@@ -42,8 +42,9 @@ NETS = {
 LEAST = 8
 """Rates below a frame in so many cycles are compared."""
 DIGITS = (1, 2, 3)
-BUDGETS = ((9, 17), (9, 17))
-"""Cycles a frame for which layers and networks are compiled."""
+LAYER = {"hardwired": (9, 17), "bitserial": (9, 17)}
+NETWORK = {"hardwired": (9, 17), "bitserial": (64,)}
+"""Cycles a frame for which layers and networks are compiled, by engine."""
 FAMILIES = ("xc7", "ecp5")
 Row = dict[str, Any]
 
@@ -54,11 +55,10 @@ def designs(net: Net, family: str) -> dict[str, Callable[[], Graph]]:
     if len(net.sizes) == 2:
         for digit in DIGITS:
             found[f"hardwired, {digit} bit"] = partial(net.parallel, digit)
-    for cycles in BUDGETS[len(net.sizes) > 2]:
-        for kind in ("hardwired", "bitserial"):
-            found[f"compiled, {kind}, {cycles} cycles"] = partial(
-                net.compiled, kind, cycles, family
-            )
+    for kind, budgets in (LAYER if len(net.sizes) == 2 else NETWORK).items():
+        for cycles in budgets:
+            graph = partial(net.compiled, kind, cycles, family)
+            found[f"compiled, {kind}, {cycles} cycles"] = graph
     return found
 
 
@@ -126,11 +126,12 @@ def tracked(found: Store) -> Row:
 
 def settings() -> Row:
     return {
-        "families": FAMILIES,
+        "families": list(FAMILIES),
         "nets": {key: [net.title, net.top, net.seed] for key, net in NETS.items()},
         "shift": SHIFT,
         "yosys": find_yosys().version,
         "da4ml": version("da4ml"),
+        "da4ml_cutoff": CUTOFF,
     }
 
 

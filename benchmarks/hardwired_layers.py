@@ -32,6 +32,7 @@ from qcompiler.verbs.auto_engine import lower
 
 Array = np.ndarray[Any, Any]
 CODES = IntType(0, 63)  # of activations between layers
+CUTOFF = 5
 SHIFT = 6  # bits that a requantizer drops, rounding half up
 
 
@@ -117,8 +118,9 @@ def da4ml_solution(net: Net) -> Any:
 
 
 def write_da4ml(solution: Any, folder: Path) -> list[str]:
-    """Its Verilog; the files by name."""
-    VerilogModel(solution, "da", folder / "project", latency_cutoff=-1, print_latency=False).write()
+    """Its Verilog, with registers after every `CUTOFF` adders; the files by name."""
+    project = folder / "project"
+    VerilogModel(solution, "da", project, latency_cutoff=CUTOFF, print_latency=False).write()
     found = []
     for path in sorted((folder / "project" / "src").rglob("*.v")):
         if "wrapper" not in path.name:
@@ -128,9 +130,13 @@ def write_da4ml(solution: Any, folder: Path) -> list[str]:
 
 
 def cells(sources: list[str], top: str, family: str, folder: Path) -> Cells:
-    """What Yosys makes of it, flattened, without multiplier blocks."""
+    """What Yosys makes of it, flattened, without multiplier blocks.
+
+    Registers of da4ml stay flip-flops on xc7, though LUTs would hold fewer of those in a row.
+    """
+    more = ["-nodsp", *(["-nosrl"] if top == "da" and family == "xc7" else [])]
     script = [f"read_verilog -defer {name}" for name in sources]
-    script += [f"hierarchy -check -top {top}", FLOWS[family].format(top=top) + " -nodsp"]
+    script += [f"hierarchy -check -top {top}", " ".join([FLOWS[family].format(top=top), *more])]
     script += ["tee -q -o stat.json stat -json"]
     run_script("\n".join(script) + "\n", cwd=folder, folder=f"yosys_{family}")
     design = json.loads((folder / "stat.json").read_text())["design"]

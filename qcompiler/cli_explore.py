@@ -123,6 +123,7 @@ def explore(
     draw_png(results, paths[-2])
     draw_html(results, paths[-1])
     out.print(f"wrote {', '.join(map(str, paths))}")
+    out.print(f"the networks to compile are in {output / 'networks'}")
 
 
 def _words(text: str, option: str) -> tuple[str, ...]:

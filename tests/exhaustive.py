@@ -134,8 +134,8 @@ class Exhaustive:
         """Adapters before a module, None if one is late."""
         total = np.zeros(4)
         for value in self.choices.sources(name):
-            stream = replace(self.graph.type(value), lanes=lanes[value.node])
-            price, busy = self.choices.adapter(stream, option.lanes[0])
+            stream = self.graph.type(value)
+            price, busy = self.choices.adapter(stream, lanes[value.node], option.lanes[0])
             if busy > cycles:
                 return None
             total = total + price
@@ -157,10 +157,11 @@ class Exhaustive:
 def greedy(room: Room) -> int | None:
     """Unfold the slowest module again and again for as long as there is room: cycles reached.
 
-    Each module takes the fewest LUTs that its time allows, whatever comes before and behind it.
+    Each module is the cheapest that its time allows, in shares of the device, whatever comes before
+    and behind it.
     """
     choices, reached, cycles = room.space.choices, None, room.space.bounds()[0].cycles
-    slow = {n: _cheapest(choices, n, ANY) for n in choices.modules}
+    slow = {n: _cheapest(room, n, ANY) for n in choices.modules}
     while True:
         used = room.used(room.space.built(slow))
         if not (used <= room.limits).all():
@@ -170,13 +171,12 @@ def greedy(room: Room) -> int | None:
         if reached <= cycles:
             return reached
         late = [n for n in slow if slow[n].cycles == reached]
-        slow = slow | {n: _cheapest(choices, n, reached - 1) for n in late}
+        slow = slow | {n: _cheapest(room, n, reached - 1) for n in late}
 
 
-def _cheapest(choices: Choices, name: str, cycles: int) -> Option:
-    options = [o for o in choices.options(name, ANY) if o.cycles <= cycles]
-    options += [o for o in choices.options(name, cycles) if o.cycles <= cycles]
-    return min(options, key=lambda o: (float(o.price[0]), o.cycles))
+def _cheapest(room: Room, name: str, cycles: int) -> Option:
+    options = room.space.choices.options(name, cycles)
+    return min(options, key=lambda o: (float(o.price @ room.weights), o.cycles))
 
 
 def space_of(graph: Graph, chip: Device) -> FoldingSpace:

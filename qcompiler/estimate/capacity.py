@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qcompiler.errors import QCompilerError
-from qcompiler.estimate.devices import DEVICES
+from qcompiler.estimate.devices import DEVICES, FAMILIES
 from qcompiler.estimate.report import Report, Row
 from qcompiler.ir import hardware as hw
 
@@ -61,7 +61,8 @@ def _larger(report: Report) -> str:
     needed = _bits(report.total.bram, report)
     enough = {}
     for device in sorted(DEVICES.values(), key=lambda d: -d.brams):
-        if device.brams * device.bram_kbit * 1024 >= needed:
+        enough_bits = device.brams * device.bram_kbit * 1024 >= needed
+        if enough_bits and device.family in FAMILIES:
             enough[device.family] = device
     named = " or ".join(f"{device.name} ({device.brams})" for device in enough.values())
     return f"name a larger --target: {named}" if named else "no known --target has as many"

@@ -199,6 +199,11 @@ def device(name: str) -> Device:
                 f"no device is called {inside!r}", where=file, hint=f"it has {', '.join(own)}"
             )
         return own[inside]
+    if name == "asic":
+        raise QCompilerError(
+            "asic is no device to compile for",
+            hint="compile for an FPGA, then count gates: qcompiler synth BUILD --target asic",
+        )
     if name.endswith(".toml"):
         raise QCompilerError(f"{name} is a file of devices", hint=f"name one: {name}:NAME")
     try:

@@ -37,7 +37,9 @@ def module_parts(op: Any, inputs: Types, outputs: Types, family: str) -> list[Pa
     """The sizes that `module_cost` prices."""
     if family not in FAMILIES:
         raise QCompilerError(
-            f"no cost model for family {family!r}", hint=f"known: {', '.join(FAMILIES)}"
+            f"no cost model for family {family!r} yet",
+            hint=f"there are those of {', '.join(FAMILIES)}; `qcompiler synth --target` counts the "
+            "cells of a build for others, too",
         )
     return _RULES[type(op)](op, inputs, outputs, family)
 

@@ -12,6 +12,7 @@ from qcompiler.estimate.timing import frame_latency
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 
+SHOWN = 4  # modules that are named
 _ARRAYS = tuple(op.__name__ for op in (hw.BitSerialArray, hw.DepthwiseArray, hw.MultiplierArray))
 
 
@@ -30,6 +31,31 @@ class Row:
     kind: str
     cost: Cost
     cycles: int
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """What a device has too little of.
+
+    Args:
+        resource: ``lut``, ``ff``, ``bram`` or ``dsp``.
+        need: How much is needed.
+        have: How much there is.
+    """
+
+    resource: str
+    need: float
+    have: int
+
+    @property
+    def missing(self) -> float:
+        """How much is missing."""
+        return self.need - self.have
+
+    @property
+    def ratio(self) -> float:
+        """Need over what there is."""
+        return self.need / self.have if self.have else float("inf")
 
 
 @dataclass(frozen=True)
@@ -68,24 +94,31 @@ class Report:
     @property
     def fits(self) -> bool:
         """The device has enough of everything."""
-        return not self.shortfalls
+        return not self.shortages
+
+    @property
+    def shortages(self) -> tuple[Shortage, ...]:
+        """What the device has too little of."""
+        return tuple(
+            Shortage(name.lower(), need, have) for name, need, have in self._needs() if need > have
+        )
 
     @property
     def shortfalls(self) -> tuple[str, ...]:
-        """What the device has too little of, one text each, with the ops that take most of it."""
+        """What the device has too little of, one text each, and the modules that take most."""
         return tuple(
-            f"{need:.0f} {name} needed, {self.device.name} has {have} ({self._takers(name)})"
-            for name, need, have in self._needs()
-            if need > have
+            f"{short.need:.0f} {short.resource.upper()} needed, {self.device.name} has "
+            f"{short.have}, {short.missing:.0f} too few ({self._takers(short.resource)})"
+            for short in self.shortages
         )
 
-    def _takers(self, name: str) -> str:
-        """The three kinds of op that take most of a resource."""
-        sums: dict[str, float] = {}
-        for row in self.rows:
-            sums[row.kind] = sums.get(row.kind, 0) + getattr(row.cost, name.lower())
-        most = sorted(sums.items(), key=lambda entry: (-entry[1], entry[0]))[:3]
-        return ", ".join(f"{kind} {amount:.0f}" for kind, amount in most if amount)
+    def _takers(self, resource: str) -> str:
+        """The modules that take most of a resource."""
+        most = sorted(self.rows, key=lambda row: (-getattr(row.cost, resource), row.node))
+        amounts = [(row.node, getattr(row.cost, resource)) for row in most]
+        named = [f"{node} {amount:.0f}" for node, amount in amounts[:SHOWN] if amount]
+        rest = sum(amount for _, amount in amounts[SHOWN:])
+        return ", ".join([*named, *([f"others {rest:.0f}"] if rest else [])])
 
     def _needs(self) -> tuple[tuple[str, float, int], ...]:
         total, device = self.total, self.device

@@ -17,6 +17,9 @@ Bit = int | str
 TOP = ""
 """The node of cells that serve none."""
 
+# Names that Yosys makes of a net's and a cell's.
+_DERIVED = re.compile(r"_(?:LUT4|CCU2C|PFUMX|L6MUX21|TRELLIS_FF|SB_\w+|DP16KD|MULT18X18D)_")
+
 # Ports of a node that are driven from outside: such a name says nothing about who drives the net.
 _INPUT = re.compile(r"clk|rst|(?!m_axis)\w+_axis_t(?:data|valid|last)|m_axis_tready")
 
@@ -114,7 +117,7 @@ class Netlist:
         """The node that drives a net, ``TOP`` where it has a name outside of all nodes alone."""
         names: dict[Bit, list[str]] = {}
         for name, facts in self.module["netnames"].items():
-            if not facts.get("hide_name"):
+            if not facts.get("hide_name") and not _DERIVED.search(name):
                 for bit in facts["bits"]:
                     names.setdefault(bit, []).append(name)
         nodes = {node for name in self.module["netnames"] if (node := scope(name))}
@@ -143,7 +146,7 @@ def _driving(names: list[str], nodes: set[str]) -> str | None:
     for name in names:
         node = scope(name) or _stream_of(name, nodes)
         if node is None:
-            outside |= _DERIVED.search(name) is None and not name.endswith("_tready")
+            outside |= not name.endswith("_tready")
         elif _INPUT.fullmatch(name.split(".")[-1]) and name.split(".")[-2].startswith("u_"):
             entered.add(node)
         else:
@@ -159,7 +162,3 @@ def _stream_of(name: str, nodes: set[str]) -> str | None:
     match = re.fullmatch(r"(\w+)_t(?:data|valid|last)", name.split(".")[-1])
     stems = (match[1], re.sub(r"__\w+$|_\d+$", "", match[1])) if match else ()
     return next((stem for stem in stems if stem in nodes), None)
-
-
-# Names that Yosys makes of a net's and a cell's.
-_DERIVED = re.compile(r"_(?:LUT4|CCU2C|PFUMX|L6MUX21|TRELLIS_FF|SB_\w+|DP16KD|MULT18X18D)_")

@@ -1,23 +1,27 @@
 """Moves flip-flops behind block RAM into its output registers, which Yosys leaves unused.
 
 A DP16KD of ECP5 gives its data 5.6 ns after the clock (speed grade 6), through its own output
-register after 1 ns. Two registers in a row that move under the same enable are what the templates
-write; the second one is the block's.
+register after 1 ns. A register that takes what was read while the next word is read is that one.
 """
 
 from __future__ import annotations
 
+from itertools import product
+
 from qcompiler.flows.pnr_netlist import Bit, Cell, Netlist
 
 WIDE = 36  # both halves of the outputs belong to port B
+DEPTHS = (0, 1, 2, 3)  # levels of logic that the enables are looked through
+LEAVES = 12  # most nets they may then depend on
 
 
 def absorb_output_registers(netlist: Netlist) -> int:
     """Use the output registers of DP16KD blocks where that changes nothing but the timing.
 
-    Every used output of a port must feed one flip-flop and nothing else; these have no reset, the
-    clock of the port, and its clock enable (or it is always enabled). Returns how many ports now
-    have a register.
+    Every used output of a port must feed one flip-flop and nothing else. These have no reset, the
+    clock of the port and one clock enable, which is never on while the port's own is off: whether
+    the port's holds the register too then makes no difference. Returns how many ports now have a
+    register.
     """
     taken = 0
     for cell in list(netlist.cells.values()):
@@ -37,25 +41,23 @@ def _absorb(netlist: Netlist, cell: Cell, port: str, halves: str) -> bool:
     ]
     if not outputs or cell["parameters"][f"REGMODE_{port}"] != "NOREG":
         return False
-    registers = [_register(netlist, bit) for _, bit in outputs]
-    found = [name for name in registers if name is not None]
-    if len(found) < len(registers):
+    found = [name for _, bit in outputs if (name := _register(netlist, bit)) is not None]
+    if len(found) < len(outputs):
         return False
-    flip_flops = [netlist.cells[name] for name in found]
-    clocks = {ff["connections"]["CLK"][0] for ff in flip_flops} | {pins[f"CLK{port}"][0]}
-    enables = {_enable(netlist, ff) for ff in flip_flops}
-    read = _function(netlist, pins[f"CE{port}"][0])
-    if len(clocks) > 1 or len(enables) > 1 or not ({read, _ALWAYS} & enables):
+    clocks = {netlist.cells[name]["connections"]["CLK"][0] for name in found}
+    enables = {_enable(netlist.cells[name]) for name in found}
+    if clocks != {pins[f"CLK{port}"][0]} or len(enables) > 1:
         return False
-    if read not in enables and read != _ALWAYS:
-        return False  # the register would wait for the port, the flip-flop does not
+    enable = enables.pop()
+    if not _implies(netlist, enable, (pins[f"CE{port}"][0], True)):
+        return False
     for (output, bit), name in zip(outputs, found, strict=True):
         pins[output] = netlist.cells[name]["connections"]["Q"]
         del netlist.cells[name]
         netlist.sinks.pop(bit)
     for half in halves:
         cell["parameters"][f"REGMODE_{half}"] = "OUTREG"
-    pins[f"OCE{port}"] = pins[f"CE{port}"]
+    pins[f"OCE{port}"] = [_driven(netlist, enable)]
     return True
 
 
@@ -72,40 +74,91 @@ def _register(netlist: Netlist, bit: Bit) -> str | None:
 
 # ---- clock enables -----------------------------------------------------------------------------
 
-Function = tuple[tuple[Bit, ...], str]
-"""Inputs, and the value for each of their settings, the first input the quickest."""
-_ALWAYS: Function = ((), "1")
+Enable = tuple[Bit, bool]
+"""A net, and the level at which it enables."""
 
 
-def _enable(netlist: Netlist, register: Cell) -> Function:
+def _enable(register: Cell) -> Enable:
     """When a flip-flop takes its data."""
     mux = register["parameters"].get("CEMUX", "1").strip()
-    if mux not in ("CE", "INV"):
-        return _ALWAYS
-    inputs, values = _function(netlist, register["connections"]["CE"][0])
-    return inputs, _inverted(values) if mux == "INV" else values
+    return (register["connections"]["CE"][0], mux == "CE") if mux in ("CE", "INV") else ("1", True)
 
 
-def _inverted(values: str) -> str:
-    return "".join("10"[int(v)] for v in values)
+def _driven(netlist: Netlist, enable: Enable) -> Bit:
+    """A net that is high when the enable is on; through an inverter where it is not itself."""
+    net, high = enable
+    if high:
+        return net
+    name = f"{netlist.drivers.get(net, 'enable')}_oce{net}"
+    if name not in netlist.cells:
+        bits = [b for facts in netlist.module["netnames"].values() for b in facts["bits"]]
+        bits += [
+            b for cell in netlist.cells.values() for bs in cell["connections"].values() for b in bs
+        ]
+        fresh = 1 + max(bit for bit in bits if isinstance(bit, int))
+        netlist.cells[name] = {
+            "hide_name": 0,
+            "type": "LUT4",
+            "parameters": {"INIT": "0101010101010101"},
+            "attributes": {},
+            "port_directions": dict.fromkeys("ABCD", "input") | {"Z": "output"},
+            "connections": {"A": [net], "B": ["0"], "C": ["0"], "D": ["0"], "Z": [fresh]},
+        }
+    driven: Bit = netlist.cells[name]["connections"]["Z"][0]
+    return driven
 
 
-def _function(netlist: Netlist, bit: Bit) -> Function:
-    """A net as a function of the inputs of the LUT that drives it, else of itself."""
-    if isinstance(bit, str):
-        return (), "1" if bit == "1" else "0"
+def _implies(netlist: Netlist, first: Enable, second: Enable) -> bool:
+    """``second`` is on whenever ``first`` is, as far as a few levels of logic tell."""
+    if second == ("1", True) or first == second:
+        return True
+    for depth in DEPTHS:
+        leaves = sorted(_leaves(netlist, first[0], depth) | _leaves(netlist, second[0], depth))
+        if len(leaves) <= LEAVES and all(
+            _value(netlist, first[0], level) != first[1]
+            or _value(netlist, second[0], level) == second[1]
+            for levels in product((False, True), repeat=len(leaves))
+            for level in [dict(zip(leaves, levels, strict=True))]
+        ):
+            return True
+    return False
+
+
+# How the multiplexers that join LUTs choose: (select, when high, when low).
+_CHOICES = {"PFUMX": ("C0", "ALUT", "BLUT"), "L6MUX21": ("SD", "D1", "D0")}
+
+
+def _logic(netlist: Netlist, bit: Bit) -> Cell | None:
+    """The LUT or multiplexer that drives a net."""
     cell = netlist.cells.get(netlist.drivers.get(bit, ""))
-    if cell is None or cell["type"] != "LUT4":
-        return (bit,), "01"
-    pins = [cell["connections"][pin][0] for pin in "ABCD"]
-    table = cell["parameters"]["INIT"][::-1]
-    inputs = sorted({pin for pin in pins if not isinstance(pin, str)})
-    values = ""
-    for setting in range(1 << len(inputs)):
-        level = {pin: setting >> k & 1 for k, pin in enumerate(inputs)}
-        values += table[sum(_level(pin, level) << k for k, pin in enumerate(pins))]
-    return tuple(inputs), values
+    return cell if cell is not None and cell["type"] in ("LUT4", *_CHOICES) else None
 
 
-def _level(pin: Bit, level: dict[int, int]) -> int:
-    return int(pin == "1") if isinstance(pin, str) else level[pin]
+def _inputs(cell: Cell) -> list[Bit]:
+    pins = _CHOICES.get(cell["type"], "ABCD")
+    return [cell["connections"][pin][0] for pin in pins]
+
+
+def _leaves(netlist: Netlist, bit: Bit, depth: int) -> set[int]:
+    """The nets that a net depends on, seen through so many levels."""
+    if isinstance(bit, str):
+        return set()
+    cell = _logic(netlist, bit) if depth else None
+    if cell is None:
+        return {bit}
+    return {leaf for pin in _inputs(cell) for leaf in _leaves(netlist, pin, depth - 1)}
+
+
+def _value(netlist: Netlist, bit: Bit, level: dict[int, bool]) -> bool:
+    """The level of a net for levels of its leaves."""
+    if isinstance(bit, str):
+        return bit == "1"
+    if bit in level:
+        return level[bit]
+    cell = _logic(netlist, bit)
+    assert cell is not None, "a leaf without a level"
+    values = [_value(netlist, pin, level) for pin in _inputs(cell)]
+    if cell["type"] != "LUT4":
+        return values[1] if values[0] else values[2]
+    place = sum(value << k for k, value in enumerate(values))
+    return bool(cell["parameters"]["INIT"][15 - place] == "1")

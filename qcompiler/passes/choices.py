@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import gcd, lcm
@@ -11,6 +12,7 @@ import numpy as np
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
+from qcompiler.ir.types import Shape
 from qcompiler.passes.folding import Folding, divisors, engine_foldings, fewest_lanes
 
 Array = np.ndarray[Any, Any]
@@ -18,7 +20,7 @@ Types = Sequence[hw.StreamType]
 ModulePrice = Callable[[Any, Types, Types], Array]
 """(op, types of its inputs, of its outputs) -> float64 [LUT, FF, BRAM, DSP]."""
 
-SPARE = 4  # times as wide as the fastest network needs: wider modules are of no use
+SPARE = 4  # times as wide as the fastest network needs, or as dear: more is of no use
 NARROW = 16  # lanes that are always worth a try
 
 
@@ -85,7 +87,7 @@ class Choices:
         self.graph, self.price, self.spare = graph, price, spare
         self.names = list(graph)
         self._options: dict[tuple[str, int], list[Option]] = {}
-        self._adapters: dict[tuple[int, int, int], Array] = {}
+        self._adapters: dict[tuple[int, int, int, Shape], tuple[Array, int]] = {}
         found = {n: [Site.of(graph, n)] for n in graph.find(hw.Engine)}
         found |= {n: list(several) for n, several in (sites or {}).items()}
         self._foldings = {
@@ -101,12 +103,12 @@ class Choices:
         return isinstance(self.graph.op(name), hw.Window)
 
     def _priced(self, name: str) -> list[Option]:
-        """Options of an engine, without those that are far faster than the network can be."""
+        """Options of an engine worth having: not far faster than the network can be."""
         every, floor = self._foldings[name], self.floor()
         slow = [entry for entry in every if self.spare * entry[1].cycles >= floor]
         if all(f.cycles > floor for _, f in slow):
             slow = every
-        return [site.option(folding, self.price) for site, folding in slow]
+        return undominated([site.option(folding, self.price) for site, folding in slow])
 
     def least(self) -> dict[str, int]:
         """The least cycles per frame of every module."""
@@ -153,8 +155,13 @@ class Choices:
         fewest = fewest_lanes(every, one, cycles)
         ends = isinstance(self.graph.op(name), hw.Source | hw.Sink)
         most = fewest if ends else max(self.spare * fewest, NARROW)
-        found = [self._laned(name, lanes) for lanes in every if fewest <= lanes <= most]
-        return [option for ways in found for option in ways if option.cycles <= cycles]
+        found: list[Option] = []
+        for lanes in (n for n in every if fewest <= n <= most):
+            ways = self._laned(name, lanes)
+            if found and ways[0].price[0] > self.spare * found[0].price[0]:
+                break  # such as tables of many thresholds, which are slow to price as well
+            found += ways
+        return [option for option in found if option.cycles <= cycles]
 
     def _laned(self, name: str, lanes: int) -> list[Option]:
         key = name, lanes
@@ -186,17 +193,22 @@ class Choices:
         if isinstance(op, hw.Engine):
             fed: hw.Window = op.fed_by(window)
             return fed
-        return replace(window, lanes=op.lanes, groups=self.graph.type(name).shape[0] // op.lanes)
+        wide: hw.Window = replace(
+            window, lanes=op.lanes, groups=self.graph.type(name).shape[0] // op.lanes
+        )
+        return wide
 
-    def adapter(self, stream: hw.StreamType, lanes: int) -> tuple[Array, int]:
-        """Price and cycles per frame of bringing a stream to other lanes."""
-        if stream.lanes == lanes:
+    def adapter(self, stream: hw.StreamType, have: int, want: int) -> tuple[Array, int]:
+        """Price and cycles per frame of bringing a stream from some lanes to others."""
+        if have == want:
             return np.zeros(4), 0
-        op, key = hw.Adapter(lanes), (stream.lanes, lanes, stream.elem.bits)
-        outputs = op.infer([stream])
+        key = have, want, stream.elem.bits, stream.shape
         if key not in self._adapters:
-            self._adapters[key] = self.price(op, [stream], outputs)
-        return self._adapters[key], op.cycles([stream], outputs)
+            op, given = hw.Adapter(want), replace(stream, lanes=have)
+            outputs = op.infer([given])
+            price = self.price(op, [given], outputs)
+            self._adapters[key] = price, op.cycles([given], outputs)
+        return self._adapters[key]
 
     def steps(self) -> list[int]:
         """The least cycles, then all at which something can be smaller."""
@@ -210,6 +222,20 @@ class Choices:
                 c, pixels = self.graph.type(value).shape[0], self.graph.type(value).pixels
                 found |= _turns(c, pixels)
         return [floor, *sorted(cycles for cycles in found if cycles > floor)]
+
+
+def undominated(options: list[Option]) -> list[Option]:
+    """Without those that another of the same lanes equals or beats in cycles and in all prices."""
+    groups: dict[tuple[int, int], list[Option]] = defaultdict(list)
+    for option in sorted(options, key=lambda o: (o.cycles, float(o.price[0]))):
+        groups[option.lanes].append(option)
+    kept = []
+    for several in groups.values():
+        figures = np.array([[o.cycles, *o.price] for o in several])
+        below = (figures[:, None] <= figures).all(2)  # [k, j]: k is no worse than j
+        first = below & (~below.T | np.triu(np.ones_like(below), 1))  # of equals the first
+        kept += [several[int(j)] for j in np.flatnonzero(~first.any(0))]
+    return kept
 
 
 def _turns(channels: int, pixels: int) -> set[int]:

@@ -69,7 +69,7 @@ class SizeFifos:
         _, frame = bottleneck(graph)
         for name in graph.find(hw.Pad):
             value = graph.inputs(name)[0]
-            if isinstance(graph.op(value.node), hw.Source):
+            if _is_input(graph, value.node):
                 continue
             depth = border_depth(graph.op(name), graph.type(value), frame, self.slack)
             if depth:
@@ -107,6 +107,21 @@ def border_depth(pad: hw.Pad, x: hw.StreamType, frame: int, slack: int = SLACK) 
     return max(2, coming + x.words + slack) if coming > 1 else 0
 
 
+def burst_fifos(graph: Graph) -> dict[str, str]:
+    """FIFOs behind modules whose results come in bursts: FIFO by module.
+
+    Args:
+        graph: As `SizeFifos` leaves it.
+    """
+    before, found = set(joins(graph)), {}
+    for name in graph.find(hw.Fifo):
+        source, ((user, _),) = graph.inputs(name)[0].node, graph.users(name)
+        bursts = isinstance(graph.op(source), hw.Engine | hw.GlobalSum)
+        if bursts and user not in before:
+            found[source] = name
+    return found
+
+
 def fifo_bits(graph: Graph) -> tuple[int, int]:
     """Bits of all FIFOs, and if every one before a join held a whole frame of its stream.
 
@@ -124,6 +139,13 @@ def fifo_bits(graph: Graph) -> tuple[int, int]:
         own += depth * stream.width
         worst += (max(depth, stream.beats) if waits else depth) * stream.width
     return own, worst
+
+
+def _is_input(graph: Graph, name: str) -> bool:
+    """The network input, which may wait, or an adapter behind it."""
+    while isinstance(graph.op(name), hw.Adapter):
+        name = graph.inputs(name)[0].node
+    return isinstance(graph.op(name), hw.Source)
 
 
 def _put_behind(graph: Graph, name: str, depth: int) -> None:

@@ -68,8 +68,9 @@ class FifoPrices:
                 for slot, pixels in enumerate(self.pixels[name])
             ]
         op = graph.op(name)
-        if isinstance(op, hw.Pad) and not isinstance(
-            graph.op(graph.inputs(name)[0].node), hw.Source
-        ):
+        if isinstance(op, hw.Pad):
+            before = graph.inputs(name)[0].node
+            if isinstance(graph.op(before), hw.Source) and len(graph.users(before)) == 1:
+                return []  # the network input may wait
             return [border_depth(op, self._stream(name, 0, lanes), self.cycles)]
         return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,8 @@ class FoldProblem:
         choices: Of every module.
         limit: Most cycles per frame of each node.
         adapters: Likewise of the adapter before a node; as ``limit`` if it is None.
-        extra: float64 [4] by node and lanes of its input: what else a node of these lanes takes.
+        extra: float64 [4] by node and lanes: what else a node that is no engine takes.
+        behind: What an option of a node needs behind it, beside its price.
         fixed: float64 [4] that every network takes.
     """
 
@@ -78,8 +79,9 @@ class FoldProblem:
         adapters: Limit | None = None,
         extra: Callable[[str, int], Array] | None = None,
         fixed: Array | float = 0.0,
+        behind: Mapping[Option, Array] | None = None,
     ) -> None:
-        self.choices, self.fixed = choices, fixed
+        self.choices, self.fixed, self._behind = choices, fixed, behind or {}
         self._values: list[list[int]] = []
         self._output: dict[str, int] = {}  # variable of the lanes that a module gives
         self._input: dict[str, int] = {}
@@ -113,9 +115,12 @@ class FoldProblem:
             places.append(np.searchsorted(self._values[given], lanes[:, 1]))
         cells = np.ravel_multi_index(tuple(places), shape) if options else np.zeros(0, np.int64)
         prices = np.array([option.price for option in options]).reshape(-1, 4)
-        if extra is not None:
+        if extra is not None and name not in self.choices.engines:
             more = {n: extra(name, n) for n in self._values[taken]}
             prices = prices + np.array([more[n] for n in lanes[:, 0]]).reshape(-1, 4)
+        if self._behind:
+            none = np.zeros(4)
+            prices = prices + np.array([self._behind.get(o, none) for o in options]).reshape(-1, 4)
         return Node(name, options, prices, cells, scope, shape)
 
     def _edge(self, before: str, behind: str, slot: int, limit: int) -> Edge:
@@ -124,9 +129,8 @@ class FoldProblem:
         have, want = (self._values[v] for v in scope)
         prices = np.full((len(have), len(want), 4), np.inf)
         for i, a in enumerate(have):
-            given = replace(stream, lanes=a)
             for j, b in enumerate(want):
-                price, cycles = self.choices.adapter(given, b)
+                price, cycles = self.choices.adapter(stream, a, b)
                 if cycles <= limit:
                     prices[i, j] = price
         return Edge(scope, prices)
@@ -157,14 +161,24 @@ class FoldProblem:
         least, values_of = self._plan.minimise(tables)
         if not np.isfinite(least):
             return None
-        options, total = {}, np.zeros(4) + self.fixed
-        for node, pick in zip(self.nodes, picks, strict=True):
-            k = int(pick[tuple(values_of[v] for v in node.scope)])
-            options[node.name] = k
-            total = total + node.prices[k]
-        for edge in self.edges:
-            total = total + edge.prices[tuple(values_of[v] for v in edge.scope)]
+        options = {
+            node.name: int(pick[tuple(values_of[v] for v in node.scope)])
+            for node, pick in zip(self.nodes, picks, strict=True)
+        }
+        total = self.total(options)
         return Pick(float(total @ weights), options, total)
+
+    def total(self, options: Mapping[str, int]) -> Array:
+        """float64 [4]: what a choice for every module takes."""
+        total, values = np.zeros(4) + self.fixed, dict[int, int]()
+        for node in self.nodes:
+            k = options[node.name]
+            total = total + node.prices[k]
+            places = np.unravel_index(node.cells[k], node.shape)
+            values |= {v: int(place) for v, place in zip(node.scope, places, strict=True)}
+        for edge in self.edges:
+            total = total + edge.prices[tuple(values[v] for v in edge.scope)]
+        return total
 
     def built(self, pick: Pick) -> dict[str, Option]:
         """The option of each module."""

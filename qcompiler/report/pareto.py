@@ -60,7 +60,7 @@ def quality(result: Result, name: str | None) -> str:
 
 
 def goal(point: Point) -> str:
-    return f"{point.fps:g} frames/s" if point.fps is not None else f"{point.lut:,} LUT"
+    return f"{point.fps:,.10g} frames/s" if point.fps is not None else f"{point.lut:,} LUT"
 
 
 def sweep_table(results: Sequence[Result]) -> Table:
@@ -81,15 +81,13 @@ def sweep_table(results: Sequence[Result]) -> Table:
 
 
 def reasons(results: Sequence[Result]) -> list[str]:
-    """Why points have no design, or do not fit."""
-    found: dict[str, None] = {}
+    """Why points have no design, or do not fit; networks with the same reason together."""
+    found: dict[tuple[str, str, str], list[str]] = {}
     for result in results:
-        why = result.outcome.refused or result.outcome.short
+        point, why = result.point, result.outcome.refused or result.outcome.short
         if why:
-            found[
-                f"{result.point.network} on {result.point.device}, {goal(result.point)}: {why}"
-            ] = None
-    return list(found)
+            found.setdefault((point.device, goal(point), why), []).append(point.network)
+    return [f"{', '.join(n)} on {chip}, {aim}: {why}" for (chip, aim, why), n in found.items()]
 
 
 def rows(results: Sequence[Result]) -> list[dict[str, Any]]:

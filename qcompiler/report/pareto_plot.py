@@ -86,7 +86,7 @@ def draw_png(results: Sequence[Result], path: Path) -> None:
         panel.set(title=device, xlabel="frames/s", ylabel="LUT", xscale="log")
         panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3, which="both")
-        panel.legend(fontsize=8)
+        panel.legend(fontsize=8, loc="lower right")
     for panel in panels[len(devices) :]:
         panel.set_visible(False)
     figure.suptitle(_heading(results), fontsize=10)

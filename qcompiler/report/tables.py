@@ -144,7 +144,8 @@ def fifo_line(graph: Graph) -> str:
     own, worst = fifo_bits(graph)
     if not own:
         return "FIFOs: none"
-    return f"FIFOs: {own:,} bits; a frame before every join would be {worst:,} ({worst / own:.1f}x)"
+    times = f"{worst / own:.1f}x"
+    return f"FIFOs: {own:,} bits; worst-case sizing, a frame before every join, {worst:,} ({times})"
 
 
 def summary(report: Report, clock_mhz: float) -> list[str]:

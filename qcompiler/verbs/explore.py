@@ -255,8 +255,8 @@ def _networks(
     found: dict[str, Network] = {}
     for maker in makers:
         document = points.load(_accuracy_file(out, maker))
-        if document is not None and (out / "networks" / f"{maker.key}.qc").is_dir():
-            graph = read_graph(out / "networks" / f"{maker.key}.qc")
+        if document is not None and (_folder(out, maker)).is_dir():
+            graph = read_graph(_folder(out, maker))
             found[maker.label] = Network(maker.label, maker.key, graph, document["accuracy"])
     missing = {maker.label: maker for maker in makers if maker.label not in found}
     shared = {f"{n}:{k}": a for n, m in missing.items() for k, a in enumerate(m.arguments)}
@@ -268,7 +268,7 @@ def _networks(
     progress.advance(len(found))
     for label, (graph, accuracy) in workers.run(tasks, shared):
         maker = missing[label]
-        with new_folder(out / "networks" / f"{maker.key}.qc", "graph.json") as folder:
+        with new_folder(_folder(out, maker), "graph.json") as folder:
             write_graph(graph, folder)
         points.save(_accuracy_file(out, maker), {"network": label, "accuracy": accuracy})
         found[label] = Network(label, maker.key, graph, accuracy)
@@ -278,4 +278,8 @@ def _networks(
 
 
 def _accuracy_file(out: Path, maker: _Maker) -> Path:
-    return out / "networks" / f"{maker.key}.json"
+    return _folder(out, maker).with_suffix(".json")
+
+
+def _folder(out: Path, maker: _Maker) -> Path:
+    return out / "networks" / f"{maker.label}-{maker.key[:8]}.qc"

@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 
 from qcompiler.errors import QCompilerError
+from qcompiler.estimate import savings
 from qcompiler.estimate.capacity import capacity_error, missing_blocks
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import Device
 from qcompiler.estimate.report import Report, estimate, total_cost
 from qcompiler.ir.graph import Graph
 from qcompiler.passes.base import run_passes
+from qcompiler.passes.choices import Option
+from qcompiler.passes.connect import burst_fifos
 from qcompiler.passes.fifo_prices import FifoPrices, waiting
 from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
-from qcompiler.passes.fold_problem import FoldProblem
+from qcompiler.passes.fold_problem import FoldProblem, Pick
 from qcompiler.passes.pipeline import CONNECT
 from qcompiler.passes.within import Search
 
@@ -57,13 +60,20 @@ class Solution:
             raise capacity_error(report, [*self._ways(report), OVERSIZE])
 
     def _ways(self, report: Report) -> list[str]:
-        ways = ["quantize to fewer bits"]
+        ways = [self._fewer_bits(report)]
         if report.total.dsp > report.device.dsps:
             ways.insert(0, "compile with --requant exact, whose requantizers take no multipliers")
         if self.fitting_fps is not None:
             rate = int(self.fitting_fps) or f"{0.99 * self.fitting_fps:.3g}"
             ways.insert(0, f"ask for --fps {rate}, the most that LUT and BRAM allow")
         return ways
+
+    def _fewer_bits(self, report: Report) -> str:
+        """What fewer bits would save of what there is least of."""
+        short = max(report.shortages, key=lambda shortage: shortage.ratio, default=None)
+        if short is None or short.resource == "dsp":
+            return "quantize to fewer bits"
+        return savings.advice(self.graph, report.device.family, short.resource, short.missing)
 
 
 def room_for(chip: Device, fps: float | None, lut: int | None) -> int:
@@ -86,6 +96,7 @@ class Room:
         self.weights = np.array([1.0, 0.01, 1.0, 1.0]) / np.maximum(self.limits, 1.0)
         """The shares of the device that are used are to be least; flip-flops come with LUTs."""
         self._waiting = waiting(space.graph)
+        self._behind: dict[Option, Array] = {}
         self._unknown = np.zeros(4)
         if self._fewest_multipliers() > chip.dsps:  # no folding saves them
             self.limits[3] = UNLIMITED
@@ -97,16 +108,15 @@ class Room:
 
     def folding(self, cycles: int) -> Graph | None:
         """The folding in ``cycles`` of the least shares of the device, None if none has room."""
+        problem = self.problem(cycles)
         for _ in range(TRIES):
-            problem = self.problem(cycles)
             pick = Search(problem, self.weights, self.limits).cheapest()
             if pick is None:
                 return None
             graph = self.space.built(problem.built(pick))
-            used = self.used(graph)
-            if (used <= self.limits).all():
+            if (self.used(graph) <= self.limits).all():
                 return graph
-            self._learn(graph, used - pick.total)
+            problem = self._learned(cycles, graph, problem, pick)
         return None
 
     def unlimited(self, cycles: int) -> Graph | None:
@@ -145,16 +155,30 @@ class Room:
         search = Search(self.problem(cycles), self.weights, self.limits)
         return search.cheapest(any_is_enough=True) is not None
 
-    def problem(self, cycles: int) -> FoldProblem:
-        """All networks of so many cycles a frame."""
-        fifos = FifoPrices(self.space.choices, cycles, self._waiting)
-        fixed = fifos.forks + self._unknown
-        return FoldProblem(self.space.choices, lambda name: cycles, extra=fifos, fixed=fixed)
+    def problem(self, cycles: int, frame: int | None = None) -> FoldProblem:
+        """All networks of so many cycles a frame.
 
-    def _learn(self, graph: Graph, more: Array) -> None:
-        """What gates and bursts take depends on the foldings."""
+        Args:
+            cycles: At most so many.
+            frame: For which FIFOs before borders are sized; ``cycles`` if it is None.
+        """
+        fifos = FifoPrices(self.space.choices, frame or cycles, self._waiting)
+        fixed = fifos.forks + self._unknown
+        choices, behind = self.space.choices, self._behind
+        return FoldProblem(choices, lambda name: cycles, None, fifos, fixed, behind)
+
+    def _learned(self, cycles: int, graph: Graph, old: FoldProblem, pick: Pick) -> FoldProblem:
+        """The problem again, with what a network of it took: its FIFOs depend on the foldings."""
         self._waiting = waiting(graph)
-        self._unknown = self._unknown + more
+        connected, options = run_passes(graph, CONNECT), old.built(pick)
+        for source, fifo in burst_fifos(connected).items():
+            streams = [connected.type(source)]
+            price = self.space.choices.price(connected.op(fifo), streams, streams)
+            self._behind[options[source]] = price
+        frame = bottleneck(graph)[1]
+        more = self.used(graph) - self.problem(cycles, frame).total(pick.options)
+        self._unknown = np.maximum(self._unknown + more, 0.0)
+        return self.problem(cycles, frame)
 
 
 def solve(

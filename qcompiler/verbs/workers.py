@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from qcompiler.errors import QCompilerError, ToolMissingError
@@ -60,8 +62,7 @@ class Workers:
     def _run_on_dask(
         self, tasks: Sequence[Task], shared: Mapping[str, Any]
     ) -> Iterator[tuple[str, Any]]:
-        from distributed import as_completed
-
+        distributed: Any = import_module("distributed")
         with ExitStack() as stack:
             client = self._client(stack)
             sent = {name: client.scatter(value) for name, value in shared.items()}
@@ -69,19 +70,18 @@ class Workers:
                 client.submit(task.function, *_filled(task, sent), pure=False): task.name
                 for task in tasks
             }
-            for future in as_completed(list(futures)):
+            for future in distributed.as_completed(list(futures)):
                 yield futures[future], future.result()
 
     def _client(self, stack: ExitStack) -> Any:
-        from distributed import Client, LocalCluster
-
+        distributed: Any = import_module("distributed")
         if self.scheduler is None:
-            cluster = LocalCluster(
+            cluster = distributed.LocalCluster(
                 n_workers=self.count, threads_per_worker=1, dashboard_address=None
             )
-            return stack.enter_context(Client(stack.enter_context(cluster)))
+            return stack.enter_context(distributed.Client(stack.enter_context(cluster)))
         try:
-            return stack.enter_context(Client(self.scheduler, timeout=CONNECT_SECONDS))
+            return stack.enter_context(distributed.Client(self.scheduler, timeout=CONNECT_SECONDS))
         except (OSError, ValueError) as error:
             raise QCompilerError(
                 f"no dask scheduler answers at {self.scheduler}",
@@ -97,7 +97,5 @@ def _filled(task: Task, values: Mapping[str, Any]) -> list[Any]:
 
 def need(module: str, least: str) -> None:
     """Raise where a library of the extra ``explore`` is not installed."""
-    from importlib.util import find_spec
-
     if find_spec(module) is None:
         raise ToolMissingError(module, least=least, get="pip install 'qcompiler[explore]'")

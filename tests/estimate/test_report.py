@@ -73,7 +73,12 @@ def test_a_design_fits_or_says_what_is_short() -> None:
     assert report.utilization["LUT"] == pytest.approx(100 * report.total.lut / 12_144)
     small = replace(report, device=replace(report.device, name="tiny", luts=100, brams=0, dsps=0))
     assert not small.fits
-    assert any("LUT needed, tiny has 100 (BitSer" in text for text in small.shortfalls)
+    lut = next(short for short in small.shortages if short.resource == "lut")
+    assert lut.missing == pytest.approx(report.total.lut - 100) and lut.ratio > 1
+    array = next(row.cost.lut for row in report.rows if row.node == "conv0")
+    text = next(text for text in small.shortfalls if "LUT" in text)
+    assert f"LUT needed, tiny has 100, {lut.missing:.0f} too few (" in text
+    assert f"conv0 {array:.0f}" in text and "others " in text
     assert small.utilization["DSP"] == 0.0
 
 

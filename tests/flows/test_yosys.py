@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from qcompiler.estimate.model import module_cost
 from qcompiler.flows import yosys
 from qcompiler.flows.synth import Cells, check_rtl, synthesize
 from qcompiler.flows.yosys import Yosys, find_yosys, run_script
-from qcompiler.hardware.design import make_design
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.planes import encode
 from qcompiler.ir.types import IntType
 from qcompiler.resources import RTL
+from tests.flows.builds import pool_graph, write_build
 
 HEAD = "module t (input wire clk, input wire a, input wire b, output reg q);\n"
 
@@ -59,10 +58,13 @@ def test_commands() -> None:
 
 def test_cells_are_sorted_by_what_they_use_up() -> None:
     ecp5 = {"LUT4": 3, "CCU2C": 2, "TRELLIS_DPR16X4": 1, "TRELLIS_FF": 5, "DP16KD": 1, "PFUMX": 9}
-    assert Cells.count(ecp5, "ecp5") == Cells(lut=3 + 4 + 4, ff=5, carry=2, bram=1)
+    assert Cells.count(ecp5, "ecp5") == Cells(lut=3 + 4 + 4, ff=5, carry=2, bram=1, wide=9)
     xc7 = {"LUT6": 2, "RAM32M": 1, "FDRE": 4, "CARRY4": 1, "RAMB36E1": 1, "DSP48E1": 1, "MUXF7": 1}
-    assert Cells.count(xc7, "xc7") == Cells(lut=6, ff=4, carry=1, bram=2, dsp=1)
+    assert Cells.count(xc7, "xc7") == Cells(lut=6, ff=4, carry=1, bram=2, dsp=1, wide=1)
     assert Cells.count({"SB_LUT4": 1, "SB_DFFESR": 2}, "ice40") == Cells(lut=1, ff=2)
+    gowin = {"LUT3": 2, "ALU": 3, "MUX2_LUT5": 1, "RAM16SDP4": 1, "DFFRE": 4, "SDPX9B": 2}
+    gowin |= {"MULT9X9": 3, "MULT18X18": 1}
+    assert Cells.count(gowin, "gowin") == Cells(lut=9, ff=4, carry=3, bram=2, dsp=3, wide=1)
 
 
 def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
@@ -111,35 +113,17 @@ def test_the_whole_library_passes_the_check(tmp_path: Path) -> None:
     run_script("\n".join(commands) + "\n", cwd=tmp_path, folder="check")
 
 
-def _graph() -> Graph:
-    graph = Graph("hardware")
-    codes = IntType(0, 15)
-    graph.add("x", hw.Source("x", (12, 6, 6), codes, 2))
-    graph.add("wide", hw.Adapter(3), ["x"])  # two instances
-    graph.add("pad", hw.Pad("p", (1, 1, 1, 1), 0, lanes=3), ["wide"])
-    graph.add("window", hw.Window((2, 2), (2, 2), groups=4, rows=4, lanes=3), ["pad"])
-    graph.add("pool", hw.MaxPool("m", (12, 4, 4), lanes=3), ["window"])
-    steps = np.sort(np.random.default_rng(1).integers(1, 15, (12, 3)), axis=1).astype(np.int64)
-    table = np.tile(np.arange(4), (12, 1))
-    graph.add("q", hw.Threshold("q", steps, table, IntType(0, 3), lanes=3), ["pool"])
-    graph.add("fifo", hw.Fifo(20), ["q"])
-    graph.add("y", hw.Sink(lanes=3), ["fifo"])
-    return graph
-
-
-def _write(graph: Graph, folder: Path) -> Path:
-    design = make_design(graph, "top")
-    for name, text in design.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    manifest = {"top": "top", "sources": design.sources}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _write(_graph(), tmp_path_factory.mktemp("build"))
+    return write_build(pool_graph(), tmp_path_factory.mktemp("build"))
+
+
+@pytest.mark.synth
+def test_a_family_without_cost_model_is_counted(build: Path) -> None:
+    report = synthesize(build, "gowin")
+    assert set(report.nodes) == set(pool_graph()) - {"x", "y"}
+    assert report.total.lut > report.total.carry > 0 and report.total.ff > 100
+    assert report.total.wide > 0 and report.total.dsp == 0
 
 
 @pytest.mark.synth
@@ -149,7 +133,7 @@ def test_figures_of_each_node_are_near_the_estimate(build: Path, family: str) ->
     report = synthesize(build, family, progress=steps.append)
     assert any("abc9" in step for step in steps)
     assert report.log.is_file() and report.seconds > 0
-    graph = _graph()
+    graph = pool_graph()
     assert set(report.nodes) == set(graph) - {"x", "y"}
     total = Cells()
     for cells in report.nodes.values():
@@ -185,7 +169,7 @@ def _array_graph() -> Graph:
 @pytest.mark.parametrize("family", ["ecp5", "xc7"])
 def test_weight_roms_become_block_ram_as_estimated(family: str, tmp_path: Path) -> None:
     graph = _array_graph()
-    cells = synthesize(_write(graph, tmp_path), family).nodes["array"]
+    cells = synthesize(write_build(graph, tmp_path), family).nodes["array"]
     inputs = [graph.type(v) for v in graph.inputs("array")]
     cost = module_cost(graph.op("array"), inputs, graph.types("array"), family)
     assert cost.bram == cells.bram == 1

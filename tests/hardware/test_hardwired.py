@@ -53,4 +53,4 @@ def test_what_cannot_be_wired() -> None:
     assert hw.unwirable(np.ones((4, 4, 3, 3)), 1) is None
     assert hw.unwirable(np.ones((4, 2, 3, 3)), 2) == "it has 2 groups"
     many = np.full((64, 64, 3, 3), 5)
-    assert "pairs of digits, more than 1,000,000" in str(hw.unwirable(many, 1))
+    assert "pairs of digits, more than 400,000" in str(hw.unwirable(many, 1))

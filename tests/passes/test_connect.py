@@ -10,7 +10,7 @@ from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.planes import encode
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.connect import InsertForks, SizeFifos
+from qcompiler.passes.connect import InsertForks, SizeFifos, burst_fifos, fifo_bits
 from qcompiler.passes.demands import Demands, dominators
 from qcompiler.passes.fold import bottleneck
 from tests.graphs import folding_space, lowered
@@ -122,6 +122,25 @@ def test_forks_and_fifos_are_put_in_place() -> None:
     graph.reconnect("sum", 1, "q")
     after = run_passes(graph, [InsertForks(), SizeFifos()])
     assert "pad_fifo" not in after, "the network input alone may wait"
+    wide = residual(lanes=2, channels=4)
+    wide.reconnect("sum", 1, "q")
+    wide.replace("x", hw.Source("x", (4, 4, 4), NIBBLE, 2))
+    narrow = wide.insert("narrow", hw.Adapter(1), "x")
+    wide.insert("wide", hw.Adapter(2), narrow)
+    after = run_passes(wide, [InsertForks(), SizeFifos()])
+    assert after.find(hw.Adapter) and "pad_fifo" not in after, "also through an adapter"
+
+
+def test_bits_of_fifos_and_of_frames() -> None:
+    """Before the join 11 and 15 beats of 4 bits where a frame has 16, before the border 5."""
+    after = run_passes(residual(), [InsertForks(), SizeFifos()])
+    assert fifo_bits(after) == ((11 + 15 + 5) * 4, (16 + 16 + 5) * 4)
+    deep = after.copy()
+    deep.replace("sum_fifo1", hw.Fifo(20))
+    assert fifo_bits(deep) == ((11 + 20 + 5) * 4, (16 + 20 + 5) * 4), "more than a frame counts"
+    burst = run_passes(bursts(lanes=1), [SizeFifos()])
+    width = burst.type("conv_fifo").width
+    assert fifo_bits(burst) == (3 * width, 3 * width), "no join"
 
 
 def test_a_border_in_the_middle_gets_a_fifo() -> None:
@@ -203,6 +222,8 @@ def test_bursts_of_results_wait_in_a_fifo() -> None:
     after = run_passes(bursts(lanes=1), [SizeFifos()])
     assert after.inputs("width") == [Value("conv_fifo")]
     assert after.op("conv_fifo").depth == 3
+    assert burst_fifos(after) == {"conv": "conv_fifo"}
+    assert burst_fifos(run_passes(residual(), [InsertForks(), SizeFifos()])) == {}
 
 
 def test_bursts_wait_for_a_search_of_a_bit_a_cycle() -> None:

@@ -79,9 +79,7 @@ def test_the_prices_of_the_search_are_those_of_the_design(graph: Graph) -> None:
 def test_a_late_adapter_is_never_taken() -> None:
     """Lanes that go together only over their common multiple take longer than either module."""
     for seed in range(5):
-        space = FoldingSpace(
-            lowered(seed)[1], space_of(lowered(seed)[1], device("ecp5-85k")).choices.price
-        )
+        space = folding_space(lowered(seed)[1])
         room = Room(space, replace(device("ecp5-85k"), brams=10_000, dsps=10_000), 1e9)
         for cycles in space.steps()[:4]:
             found = room.folding(cycles)

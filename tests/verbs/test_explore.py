@@ -27,7 +27,7 @@ from tests.places import contents
 from tests.verbs.conftest import Capture, refused
 
 SWEEP = Sweep(
-    devices=("ecp5-12k", "xc7a35t"), fps=(1000.0, 90e6), lut=("10%", "2500"), bits=((3, 3), (2, 4))
+    devices=("ecp5-12k", "xc7a35t"), fps=(1000.0, 90e6), lut=("30%", "2500"), bits=((3, 3), (2, 4))
 )
 
 
@@ -190,7 +190,9 @@ def test_the_command(files: Files, tmp_path: Path, capsys: Capture) -> None:
     )
     text = capsys.readouterr().out
     assert "w4a4" in text and "w2a3" in text and "top-1" in text and "*" in text
-    assert "note: w4a4 on ecp5-12k, 9e+07 frames/s: " in text
+    assert "the networks to compile are in" in text
+    assert {p.name[:5] for p in (out / "networks").glob("*.qc")} == {"w4a4-", "w2a3-"}
+    assert "note: w4a4, w2a3 on ecp5-12k, 90,000,000 frames/s: " in text
     with (out / "points.csv").open() as file:
         rows = list(csv.DictReader(file))
     records = json.loads((out / "points.json").read_text())

@@ -17,8 +17,8 @@ from qcompiler.ir.types import IntType, Shape
 
 MOST_DIGIT = 8
 """Bits a cycle: wider ones would be adders with carries, which this engine has not."""
-MOST_PAIRS = 1_000_000
-"""Pairs of digits in all outputs that are searched for common ones: some seconds."""
+MOST_PAIRS = 400_000
+"""Pairs of digits in all outputs that are searched for common ones: a few seconds."""
 
 
 @dataclass(frozen=True)
