@@ -8,20 +8,20 @@ from __future__ import annotations
 
 COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     "add": {
-        "ecp5": {"one": 4.59, "sum": 1.00, "negate": 0.81},
+        "ecp5": {"one": 4.59, "sum": 0.96, "negate": 0.00},
         "ice40": {"one": 4.99, "sum": 1.16, "negate": 0.57},
         "xc7": {"one": 5.23, "sum": 0.78, "negate": 0.58},
     },
     "array": {
         "ecp5": {
-            "one": 28.96,
-            "add": 0.87,
-            "gate": 1.07,
-            "merge": 0.86,
-            "accumulate": 1.95,
-            "mixed": 1.13,
-            "select": 1.65,
-            "counters": 0.66,
+            "one": 20.23,
+            "add": 0.86,
+            "gate": 1.14,
+            "merge": 0.00,
+            "accumulate": 2.02,
+            "mixed": 1.47,
+            "select": 1.46,
+            "counters": 1.11,
         },
         "ice40": {
             "one": 13.11,
@@ -56,14 +56,14 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     },
     "depthwise": {
         "ecp5": {
-            "one": 40.69,
+            "one": 39.47,
             "add": 0.00,
-            "gate": 0.69,
-            "merge": 1.33,
-            "accumulate": 2.10,
-            "mixed": 1.50,
+            "gate": 0.66,
+            "merge": 1.36,
+            "accumulate": 2.12,
+            "mixed": 1.49,
             "select": 1.22,
-            "counters": 0.24,
+            "counters": 0.31,
         },
         "ice40": {
             "one": 26.81,
@@ -123,12 +123,12 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     },
     "multipliers": {
         "ecp5": {
-            "one": 14.95,
-            "add": 0.96,
-            "accumulate": 2.07,
+            "one": 21.73,
+            "add": 1.00,
+            "accumulate": 1.94,
             "soft": 0.00,
-            "negate": 2.04,
-            "counters": 1.10,
+            "negate": 0.00,
+            "counters": 0.69,
         },
         "ice40": {
             "one": 0.00,
@@ -245,14 +245,14 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "xc7": {"one": 6.20, "width": 1.02},
     },
     "threshold": {
-        "ecp5": {"one": 0.00, "compare": 0.98, "stages": 0.00, "bits": 3.78},
+        "ecp5": {"one": 0.00, "compare": 0.98, "stages": 0.00, "bits": 3.73},
         "ice40": {"one": 0.00, "compare": 0.33, "stages": 0.00, "bits": 9.57},
         "xc7": {"one": 0.00, "compare": 0.64, "stages": 0.00, "bits": 3.38},
     },
     "threshold_serial": {
-        "ecp5": {"one": 5.00, "pick": 1.0, "compare": 0.86, "count": 1.75, "bits": 1.93},
-        "ice40": {"one": 0.00, "pick": 1.0, "compare": 1.48, "count": 0.00, "bits": 1.51},
-        "xc7": {"one": 0.00, "pick": 1.0, "compare": 0.85, "count": 0.00, "bits": 1.30},
+        "ecp5": {"one": 6.55, "compare": 1.40, "pick": 0.00, "count": 2.63, "bits": 3.27},
+        "ice40": {"one": 0.00, "pick": 1.00, "compare": 1.48, "count": 0.00, "bits": 1.51},
+        "xc7": {"one": 0.00, "pick": 1.00, "compare": 0.85, "count": 0.00, "bits": 1.30},
     },
     "upsize": {
         "ecp5": {"one": 4.00, "bits": 1.00},
@@ -261,15 +261,15 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     },
     "window": {
         "ecp5": {
-            "one": 3.22,
-            "address": 2.19,
-            "address_wrap": 3.32,
+            "one": 12.11,
+            "address": 2.75,
+            "address_wrap": 1.70,
             "address_steps": 0.00,
-            "ring": 6.96,
-            "skip": 2.00,
-            "step": 1.01,
-            "last": 2.86,
-            "wrap": 0.28,
+            "ring": 5.35,
+            "skip": 2.22,
+            "step": 0.44,
+            "last": 3.04,
+            "wrap": 0.55,
         },
         "ice40": {
             "one": 18.55,
