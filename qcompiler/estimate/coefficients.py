@@ -14,14 +14,15 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     },
     "array": {
         "ecp5": {
-            "one": 20.23,
-            "add": 0.86,
-            "gate": 1.14,
+            "one": 21.97,
+            "add": 0.85,
+            "gate": 1.15,
             "merge": 0.00,
             "accumulate": 2.02,
-            "mixed": 1.47,
-            "select": 1.46,
-            "counters": 1.11,
+            "mixed": 1.44,
+            "select": 1.45,
+            "tables": 1.17,
+            "counters": 1.03,
         },
         "ice40": {
             "one": 13.11,
@@ -32,6 +33,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "mixed": 0.93,
             "select": 1.18,
             "counters": 1.00,
+            "tables": 1.00,
         },
         "xc7": {
             "one": 15.09,
@@ -42,6 +44,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "mixed": 1.76,
             "select": 0.88,
             "counters": 0.44,
+            "tables": 1.00,
         },
     },
     "channel_pad": {
@@ -63,6 +66,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "accumulate": 2.12,
             "mixed": 1.49,
             "select": 1.22,
+            "tables": 0.00,
             "counters": 0.31,
         },
         "ice40": {
@@ -74,6 +78,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "mixed": 0.77,
             "select": 1.04,
             "counters": 0.24,
+            "tables": 1.00,
         },
         "xc7": {
             "one": 28.05,
@@ -84,10 +89,11 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "mixed": 0.57,
             "select": 0.61,
             "counters": 0.00,
+            "tables": 1.00,
         },
     },
     "downsize": {
-        "ecp5": {"one": 2.96, "bits": 1.22, "mux": 0.97},
+        "ecp5": {"one": 3.00, "bits": 1.20, "mux": 0.97},
         "ice40": {"one": 4.23, "bits": 0.00, "mux": 0.98},
         "xc7": {"one": 0.00, "bits": 2.72, "mux": 0.97},
     },
@@ -112,14 +118,14 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "xc7": {"one": 0.77, "width": 1.05, "bits": 1.32},
     },
     "lookup": {
-        "ecp5": {"one": 1.22},
-        "ice40": {"one": 1.71},
-        "xc7": {"one": 1.15},
+        "ecp5": {"one": 1.21, "rom": 1.10},
+        "ice40": {"one": 1.71, "rom": 1.00},
+        "xc7": {"one": 1.15, "rom": 1.00},
     },
     "max_pool": {
-        "ecp5": {"one": 6.71, "width": 1.57},
-        "ice40": {"one": 8.08, "width": 2.08},
-        "xc7": {"one": 8.10, "width": 0.65},
+        "ecp5": {"one": 0.00, "compare": 0.16, "width": 1.28, "bits": 3.72},
+        "ice40": {"one": 8.08, "width": 2.08, "compare": 0.00, "bits": 0.00},
+        "xc7": {"one": 8.10, "width": 0.65, "compare": 0.00, "bits": 0.00},
     },
     "multipliers": {
         "ecp5": {
@@ -207,13 +213,13 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     },
     "scale": {
         "ecp5": {
-            "one": 0.00,
-            "sum": 1.04,
-            "partial": 0.70,
+            "one": 3.85,
+            "sum": 0.75,
+            "partial": 0.72,
             "soft": 0.00,
-            "clamp": 0.00,
-            "out": 2.27,
-            "bits": 1.75,
+            "clamp": 2.03,
+            "out": 0.00,
+            "bits": 2.04,
         },
         "ice40": {
             "one": 0.00,
@@ -240,19 +246,40 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "xc7": {"one": 3.21, "gaps": 2.76, "step": 0.00, "last": 1.67, "wrap": 0.71},
     },
     "sum_pool": {
-        "ecp5": {"one": 6.16, "width": 2.06},
-        "ice40": {"one": 7.00, "width": 1.96},
-        "xc7": {"one": 6.20, "width": 1.02},
+        "ecp5": {"one": 0.62, "sum": 0.99, "width": 1.00, "bits": 2.69},
+        "ice40": {"one": 7.00, "width": 1.96, "sum": 0.00, "bits": 0.00},
+        "xc7": {"one": 6.20, "width": 1.02, "sum": 0.00, "bits": 0.00},
     },
     "threshold": {
-        "ecp5": {"one": 0.00, "compare": 0.98, "stages": 0.00, "bits": 3.73},
+        "ecp5": {"one": 0.00, "compare": 0.88, "stages": 0.00, "bits": 4.60},
         "ice40": {"one": 0.00, "compare": 0.33, "stages": 0.00, "bits": 9.57},
         "xc7": {"one": 0.00, "compare": 0.64, "stages": 0.00, "bits": 3.38},
     },
     "threshold_serial": {
-        "ecp5": {"one": 6.55, "compare": 1.40, "pick": 0.00, "count": 2.63, "bits": 3.27},
-        "ice40": {"one": 0.00, "pick": 1.00, "compare": 1.48, "count": 0.00, "bits": 1.51},
-        "xc7": {"one": 0.00, "pick": 1.00, "compare": 0.85, "count": 0.00, "bits": 1.30},
+        "ecp5": {
+            "one": 0.00,
+            "compare": 1.27,
+            "pick": 0.00,
+            "count": 3.89,
+            "bits": 3.68,
+            "rom": 1.26,
+        },
+        "ice40": {
+            "one": 0.00,
+            "pick": 1.00,
+            "compare": 1.48,
+            "count": 0.00,
+            "bits": 1.51,
+            "rom": 1.00,
+        },
+        "xc7": {
+            "one": 0.00,
+            "pick": 1.00,
+            "compare": 0.85,
+            "count": 0.00,
+            "bits": 1.30,
+            "rom": 1.00,
+        },
     },
     "upsize": {
         "ecp5": {"one": 4.00, "bits": 1.00},
