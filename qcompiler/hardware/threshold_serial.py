@@ -51,13 +51,17 @@ class SerialThresholdUnit(StepTableUnit):
         for word in range(self.words):
             row = self.row(word, lane)
             levels = [row[half - 1 :: 2 * half] for half in _halves(self.stages)]
-            heap = [t & (1 << self.x_bits) - 1 for level in levels for t in level]  # from node 1
+            heap = [self.offset_binary(t) for level in levels for t in level]  # from node 1
             if self.stages == 1:
                 out += heap
                 continue
             pairs = [(heap[0], heap[0]), *zip(heap[1::2], heap[2::2], strict=True)]
             out += [low | high << self.x_bits for low, high in pairs]
         return out
+
+    def offset_binary(self, threshold: int) -> int:
+        """Signed values with the sign inverted, so that an unsigned comparison orders them."""
+        return threshold + ((1 << self.x_bits - 1) if self.in_signed else 0)
 
     # ---- codes ----------------------------------------------------------------------------------
 
