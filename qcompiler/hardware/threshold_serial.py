@@ -32,10 +32,9 @@ class SerialThresholdUnit(StepTableUnit):
         wanted = block_rom(self.search_bits, self.search_depth)
         return '(* rom_style = "block" *) ' if wanted else ""
 
-    def search_address(self, lane: int) -> str:
-        """Where the two thresholds of which one is compared after the next are read."""
-        parts = ["word_q"] if self.words > 1 else []
-        parts += [f"entry{lane}"] if self.stages > 1 else []
+    def search_address(self, lane: int, entry: str) -> str:
+        """The address of an entry of this beat's word."""
+        parts = [part for part in ("word_q" if self.words > 1 else "", entry) if part]
         return f"{{{', '.join(parts)}}}" if len(parts) > 1 else (parts or ["0"])[0]
 
     def search_file(self, lane: int) -> str:
