@@ -27,7 +27,7 @@ from qcompiler.report.progress import Bars
 
 FOLDER = Path(__file__).resolve().parent / "calibration"
 FAMILIES = ("ecp5", "xc7", "ice40")
-TOGETHER = 6  # modules in one run of Yosys
+TOGETHER = 10  # modules in one run of Yosys
 SETS = {"fit": fit_cases.GROUPS, "holdout": holdout_cases.GROUPS}
 console = Console(width=100, soft_wrap=True)
 

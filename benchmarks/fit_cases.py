@@ -162,11 +162,15 @@ def arrays() -> Iterator[Case]:
     yield array(1, 1, 1, unsigned(4), 4, per_group=1, groups=16)
     yield array(5, 16, 1, unsigned(4), 4, out=10, per_group=64, kernel=1)
     yield array(2, 8, 2, unsigned(2), 6, per_group=64, kernel=1)
+    yield array(8, 4, 4, unsigned(2), 7, kernel=5)
+    yield array(5, 8, 1, signed(6), 4, out=10, kernel=5)
+    yield array(4, 32, 1, unsigned(2), 2, per_group=32, kernel=1)
     few, many, top = (0,), (0, 1, 2, 4), (2, 5, 6)
     yield sparse(4, 8, 1, unsigned(4), (0, 3, 8))
     yield sparse(4, 8, 2, unsigned(4), (0, 4, 5, 9))
     yield sparse(2, 16, 3, unsigned(4), (0, 3, 7, 12), (0, 3))
-    for pe, simd, planes, act in ((1, 8, 1, 4), (4, 8, 1, 4), (4, 8, 2, 4), (8, 4, 3, 8)):
+    for pe, simd, planes, act in ((1, 8, 1, 4), (4, 8, 1, 4), (4, 8, 2, 4), (8, 4, 3, 8),
+                                  (8, 16, 1, 3), (5, 4, 1, 3)):  # fmt: skip
         yield sparse(pe, simd, planes, unsigned(act), few, few, many, per_fold=True)
         yield sparse(pe, simd, planes, unsigned(act), many, top, few, few, top, per_fold=True)
     yield sparse(2, 8, 1, unsigned(4), *[many] * 4, *[few] * 16, per_fold=True)
@@ -240,7 +244,8 @@ def streams() -> Iterator[Case]:
     for width, outputs in ((8, 2), (32, 3), (16, 4)):
         yield case(f"fork_{width}x{outputs}", hw.Fork(outputs), ((1, 8, 8), unsigned(width), 1))
     ratios = ((1, 2, 4), (1, 3, 8), (4, 8, 4), (8, 16, 2), (2, 16, 2), (2, 1, 4), (4, 2, 8),
-              (8, 2, 4), (16, 2, 4), (16, 1, 4), (12, 4, 4), (9, 1, 8), (32, 8, 4))  # fmt: skip
+              (8, 2, 4), (16, 2, 4), (16, 1, 4), (12, 4, 4), (9, 1, 8), (32, 8, 4),
+              (16, 9, 4), (9, 4, 5), (8, 12, 3), (12, 1, 7))  # fmt: skip
     for have, want, bits in ratios:
         source = ((576, 8, 8), unsigned(bits), have)
         yield case(f"adapter_{have}to{want}_{bits}", hw.Adapter(want), source)
@@ -268,7 +273,9 @@ def arithmetic() -> Iterator[Case]:
         yield case(name, hw.Add("t", a, b, lanes=lanes), *[((8, 8, 8), signed(bits), lanes)] * 2)
     rng = np.random.default_rng(1)
     steps = ((1, 16, 15, 16), (4, 12, 15, 16), (2, 14, 3, 64), (1, 18, 255, 16), (8, 10, 7, 8),
-             (2, 14, 15, 64), (1, 10, 3, 8), (1, 20, 15, 64), (1, 13, 31, 24))  # fmt: skip
+             (2, 14, 15, 64), (1, 10, 3, 8), (1, 20, 15, 64), (1, 13, 31, 24), (4, 10, 7, 16),
+             (8, 9, 7, 32), (2, 12, 7, 16), (4, 14, 15, 8), (2, 10, 3, 16), (4, 9, 15, 32),
+             (4, 11, 7, 8), (8, 12, 3, 32))  # fmt: skip
     for lanes, bits, codes, channels in steps:
         found = np.sort(rng.integers(-(1 << bits - 1), 1 << bits - 1, (channels, codes)), axis=1)
         table = np.tile(np.arange(codes + 1), (channels, 1))
@@ -292,7 +299,7 @@ def arithmetic() -> Iterator[Case]:
 def pointwise() -> Iterator[Case]:
     rng = np.random.default_rng(2)
     tables = ((1, 4, 4), (4, 4, 8), (2, 6, 4), (8, 6, 8), (1, 8, 8), (4, 8, 6), (1, 10, 8),
-              (2, 12, 8))  # fmt: skip
+              (2, 12, 8), (2, 5, 4), (4, 7, 4), (1, 5, 8), (1, 7, 7))  # fmt: skip
     for lanes, bits, out in tables:
         lookup = hw.Lookup("t", rng.integers(0, 1 << out, 1 << bits), unsigned(out), lanes=lanes)
         yield case(f"lookup_{lanes}_{bits}_{out}", lookup, ((8, 8, 8), unsigned(bits), lanes))
@@ -307,7 +314,8 @@ def pointwise() -> Iterator[Case]:
 
 
 def pools() -> Iterator[Case]:
-    for lanes, bits, kernel in ((1, 4, 2), (4, 4, 2), (8, 8, 2), (2, 8, 3), (16, 4, 3), (1, 12, 3)):
+    for lanes, bits, kernel in ((1, 4, 2), (4, 4, 2), (8, 8, 2), (2, 8, 3), (16, 4, 3), (1, 12, 3),
+                                (4, 5, 2), (2, 7, 3), (1, 9, 2), (8, 3, 2), (2, 5, 5)):  # fmt: skip
         window = hw.Window((kernel, kernel), groups=16 // lanes, rows=2 * kernel, lanes=lanes)
         size = 17 - kernel
         source = ((16, 16, 16), unsigned(bits), lanes)

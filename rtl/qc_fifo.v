@@ -4,11 +4,11 @@
 //
 // DEPTH = 2 is a pair of registers. A deeper FIFO is a RAM of DEPTH - 1 beats
 // with a registered read; the read register is the DEPTH-th beat and is filled
-// ahead of need, so the output starts at a register (or at the RAM's own). No
-// combinational path goes from input to output or from m_axis_tready to
-// s_axis_tready.
+// ahead of need. One of 2048 bits or more may be block RAM, whose read is slow:
+// it has a row less and a second register behind the first. No combinational
+// path goes from input to output or from m_axis_tready to s_axis_tready.
 //
-// Latency   1 cycle for DEPTH = 2, otherwise 2.
+// Latency   1 cycle for DEPTH = 2, otherwise 2, with two registers 3.
 // Rate      one beat per cycle. A full FIFO becomes ready one cycle after a beat
 //           leaves it.
 //
@@ -68,7 +68,8 @@ module qc_fifo #(
 
         end else begin : g_ram
 
-            localparam ROWS = DEPTH - 1;
+            localparam DEEP = (DEPTH > 3) && ((WIDTH + 1) * (DEPTH - 1) >= 2048);
+            localparam ROWS = DEEP ? DEPTH - 2 : DEPTH - 1;
             localparam LAST = ROWS - 1;
             localparam AB   = $clog2(ROWS);
             localparam CB   = $clog2(DEPTH);
@@ -83,20 +84,52 @@ module qc_fifo #(
             reg [CB-1:0]  count_q;   // rows in use
             reg           some_q;    // count_q > 0
 
-            wire fetch   = some_q && free;
+            wire room;               // for a row that is read
+            wire fetch   = some_q && room;
             wire wr_wrap = WRAP && (wr_q == LAST[AB-1:0]);
             wire rd_wrap = WRAP && (rd_q == LAST[AB-1:0]);
 
-            always @(posedge clk) begin
+            always @(posedge clk)
                 if (push)
                     mem[wr_q] <= {s_axis_tlast, s_axis_tdata};
-                if (fetch)
-                    out_q <= mem[rd_q];
+
+            if (DEEP) begin : g_two
+
+                reg [WIDTH:0] read_q;   // not reset: qualified by read_valid_q
+                reg           read_valid_q;
+                assign room = !read_valid_q || free;
+
+                always @(posedge clk) begin
+                    if (fetch)
+                        read_q <= mem[rd_q];
+                    if (room)
+                        read_valid_q <= some_q;
+                    if (free) begin
+                        out_q       <= read_q;
+                        out_valid_q <= read_valid_q;
+                    end
+                    if (rst) begin
+                        read_valid_q <= 1'b0;
+                        out_valid_q  <= 1'b0;
+                    end
+                end
+
+            end else begin : g_one
+
+                assign room = free;
+
+                always @(posedge clk) begin
+                    if (fetch)
+                        out_q <= mem[rd_q];
+                    if (free)
+                        out_valid_q <= some_q;
+                    if (rst)
+                        out_valid_q <= 1'b0;
+                end
+
             end
 
             always @(posedge clk) begin
-                if (free)
-                    out_valid_q <= some_q;
                 if (push)
                     wr_q <= wr_wrap ? {AB{1'b0}} : wr_q + 1'b1;
                 if (fetch)
@@ -107,7 +140,6 @@ module qc_fifo #(
                     some_q  <= push || (count_q != {{(CB-1){1'b0}}, 1'b1});
                 end
                 if (rst) begin
-                    out_valid_q <= 1'b0;
                     full_q      <= 1'b0;
                     some_q      <= 1'b0;
                     wr_q        <= {AB{1'b0}};

@@ -129,12 +129,26 @@ def _count(x: StreamType) -> int:
 
 def max_pool(op: hw.MaxPool, inputs: Types, outputs: Types, family: str) -> list[Parts]:
     ff = inputs[0].width + 2 + clog2(_count(inputs[0]))
-    return [Parts("max_pool", {"one": 1, "width": inputs[0].width}, Cost(ff=ff))]
+    x = inputs[0]
+    features = {
+        "one": 1,
+        "compare": x.lanes * even(x.elem.bits, family),
+        "width": x.width,
+        "bits": clog2(_count(x)),
+    }
+    return [Parts("max_pool", features, Cost(ff=ff))]
 
 
 def sum_pool(op: hw.SumPool, inputs: Types, outputs: Types, family: str) -> list[Parts]:
     ff = outputs[0].width + 2 + clog2(_count(inputs[0]))
-    return [Parts("sum_pool", {"one": 1, "width": outputs[0].width}, Cost(ff=ff))]
+    y = outputs[0]
+    features = {
+        "one": 1,
+        "sum": y.lanes * even(y.elem.bits, family),
+        "width": y.width,
+        "bits": clog2(_count(inputs[0])),
+    }
+    return [Parts("sum_pool", features, Cost(ff=ff))]
 
 
 def global_sum(op: hw.GlobalSum, inputs: Types, outputs: Types, family: str) -> list[Parts]:

@@ -143,7 +143,8 @@ def array_lut(
         + pe * (table["merge"] * merge + table["accumulate"] * even(acc_bits, family))
     )
     if steps is not None:
-        lut += steps.tables + pe * (table["select"] * steps.select + table["mixed"] * steps.mixed)
+        lut += table["tables"] * steps.tables
+        lut += pe * (table["select"] * steps.select + table["mixed"] * steps.mixed)
     return lut + (weight_rom_cost(pe * simd * planes, depth, family).lut if depth else 0.0)
 
 
@@ -229,6 +230,7 @@ def array(
         "accumulate": op.pe * even(acc, family),
         "mixed": op.pe * steps.mixed,
         "select": op.pe * steps.select,
+        "tables": steps.tables,
         "counters": counters["step"] + counters["last"],
     }
     held = 2 * op.input_lanes * act.bits + op.simd // 2 * (act.bits + 1)
@@ -241,4 +243,4 @@ def array(
     rom = weight_rom_cost(op.pe * op.simd * op.planes, depth, family)
     if rom.bram and op.ahead:  # read a beat ahead, so that the word has a register of its own
         ff += op.pe * op.simd * op.planes + 1
-    return [Parts(array_kind(op), features, Cost(lut=steps.tables, ff=ff) + rom)]
+    return [Parts(array_kind(op), features, Cost(ff=ff) + rom)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +20,9 @@ Types = Sequence[StreamType]
 def lookup(op: hw.Lookup, inputs: Types, outputs: Types, family: str) -> list[Parts]:
     """A ROM a lane with a registered read, and two flip-flops."""
     rom = rom_cost_of(op.rom(inputs[0].elem), op.out.bits, family)
-    return [Parts("lookup", {"one": 1}, Cost.sum([rom] * op.lanes) + Cost(ff=2))]
+    features = {"one": 1, "rom": 0 if rom.bram else op.lanes * rom.lut}
+    kept = rom if rom.bram else replace(rom, lut=0)
+    return [Parts("lookup", features, Cost.sum([kept] * op.lanes) + Cost(ff=2))]
 
 
 def multiply(op: hw.Multiply, inputs: Types, outputs: Types, family: str) -> list[Parts]:

@@ -19,9 +19,13 @@ def fifo(op: hw.Fifo, inputs: Types, outputs: Types, family: str) -> list[Parts]
     width, rows = inputs[0].width + 1, op.depth - 1
     if rows == 1:
         return [Parts("fifo_pair", {"one": 1, "width": width}, Cost(ff=2 * width + 2))]
+    deep = op.depth > 3 and width * rows >= 2048  # a register behind the read
+    rows -= deep
     bits = clog2(rows)
+    count = clog2(op.depth)
     features = {"one": 1, "bits": bits, "wrap": bits if rows & (rows - 1) else 0}
-    return [Parts("fifo", features, Cost(ff=3 * bits + 3) + ram_cost(width, rows, family))]
+    ff = 2 * bits + count + 3 + (width + 1 if deep else 0)
+    return [Parts("fifo", features, Cost(ff=ff) + ram_cost(width, rows, family))]
 
 
 def fork(op: hw.Fork, inputs: Types, outputs: Types, family: str) -> list[Parts]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,8 @@ def _serial(op: hw.Threshold, x: StreamType, y: StreamType, family: str) -> Part
             contents, width = (nodes[:, 0::2] | nodes[:, 1::2] << bits).reshape(-1), 2 * bits
         if block_rom(width, len(contents)):
             roms.append(weight_rom_cost(width, len(contents), family))
-        else:  # the comparison is in the path of the address: mapped for speed, as counted ones
-            roms.append(rom_cost_of(contents, width, family, rows=words, counted=True))
+        else:
+            roms.append(rom_cost_of(contents, width, family, rows=words))
     codes = Cost(ff=op.lanes * y.elem.bits) if op.offset is not None else _codes(op, x, y, family)
     picked = bits + stages - 1 if stages > 1 else 0  # the threshold and the node compared
     ff = x.width + stages + 4 + 2 * (stages > 1) + clog2(words) + op.lanes * picked
@@ -63,8 +64,11 @@ def _serial(op: hw.Threshold, x: StreamType, y: StreamType, family: str) -> Part
         "pick": op.lanes * bits * (stages > 1),
         "count": op.lanes * stages,
         "bits": clog2(words),
+        # the comparison comes late to the address: tools look up what either outcome reads
+        "rom": sum(rom.lut for rom in roms if not rom.bram),
     }
-    return Parts("threshold_serial", features, Cost.sum(roms) + codes + Cost(ff=ff))
+    memory = Cost.sum(rom if rom.bram else replace(rom, lut=0) for rom in roms)
+    return Parts("threshold_serial", features, memory + codes + Cost(ff=ff))
 
 
 def _compared_bits(op: hw.Threshold, x: StreamType) -> int:

@@ -32,10 +32,9 @@ class SerialThresholdUnit(StepTableUnit):
         wanted = block_rom(self.search_bits, self.search_depth)
         return '(* rom_style = "block" *) ' if wanted else ""
 
-    def search_address(self, lane: int) -> str:
-        """Where the two thresholds of which one is compared after the next are read."""
-        parts = ["word_q"] if self.words > 1 else []
-        parts += [f"entry{lane}"] if self.stages > 1 else []
+    def search_address(self, lane: int, entry: str) -> str:
+        """The address of an entry of this beat's word."""
+        parts = [part for part in ("word_q" if self.words > 1 else "", entry) if part]
         return f"{{{', '.join(parts)}}}" if len(parts) > 1 else (parts or ["0"])[0]
 
     def search_file(self, lane: int) -> str:
@@ -51,13 +50,17 @@ class SerialThresholdUnit(StepTableUnit):
         for word in range(self.words):
             row = self.row(word, lane)
             levels = [row[half - 1 :: 2 * half] for half in _halves(self.stages)]
-            heap = [t & (1 << self.x_bits) - 1 for level in levels for t in level]  # from node 1
+            heap = [self.offset_binary(t) for level in levels for t in level]  # from node 1
             if self.stages == 1:
                 out += heap
                 continue
             pairs = [(heap[0], heap[0]), *zip(heap[1::2], heap[2::2], strict=True)]
             out += [low | high << self.x_bits for low, high in pairs]
         return out
+
+    def offset_binary(self, threshold: int) -> int:
+        """Signed values with the sign inverted, so that an unsigned comparison orders them."""
+        return threshold + ((1 << self.x_bits - 1) if self.in_signed else 0)
 
     # ---- codes ----------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ class Fifo(HardwareOp):
             raise GraphError(f"a FIFO holds at least 2 beats, not {self.depth}")
         return [inputs[0]]
 
-    latency: ClassVar[int] = 2
+    latency: ClassVar[int] = 3  # of a large one; 1 or 2 of others
 
 
 @dataclass(frozen=True, eq=False)
