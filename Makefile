@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMP := $(VENV)/.stamp
 
-.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-folding bench-hardwired bench-array bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement bench-profit bench-mobilenet-rtl profit-report clean
+.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-folding bench-hardwired bench-array bench-pnr bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement bench-profit bench-mobilenet-rtl profit-report clean
 
 help:           ## what can be made
 	@grep -hE '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -55,6 +55,9 @@ bench-hardwired: $(STAMP)  ## constant weights as logic, beside da4ml and the ar
 
 bench-folding: $(STAMP)  ## the folding search: greedy, ours and the optimum; MobileNet-v2's time (3 minutes)
 	PYTHONPATH=. $(BIN)/python benchmarks/folding.py
+
+bench-pnr: $(STAMP)  ## clock after place and route, demo and ResNet-8's largest array, ECP5 (10 minutes)
+	$(BIN)/python benchmarks/pnr.py
 
 bench-csq-step: $(STAMP)  ## a training step of ResNet-20: float, CSQ by naive autograd, CSQ fused
 	$(BIN)/python benchmarks/csq_step.py

@@ -169,7 +169,7 @@ def compile(
         bool, typer.Option("--oversize", help="Build also what the block RAM does not hold.")
     ] = False,
     pipeline: Annotated[
-        str, typer.Option(help="Registers on the way: lean, balanced or fast (more clock, more FF).")
+        str, typer.Option(help="Registers on the way: lean, balanced or fast (more clock).")
     ] = "balanced",
     dump_after: Annotated[
         list[str] | None, typer.Option(help="Print the graph after this pass (`all`: every pass).")

@@ -1,4 +1,4 @@
-"""What ``synth`` prints where there is no estimate to compare with: ASIC gates, and new families."""
+"""What ``synth`` prints where there is no estimate to compare with: ASIC gates, new families."""
 
 from __future__ import annotations
 

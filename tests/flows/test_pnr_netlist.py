@@ -82,7 +82,7 @@ ROM = """
 """
 BODIES = {
     "same": ("output reg [35:0] q", "if (en) begin word_q <= rom[a]; q <= word_q; end"),
-    "always": ("output reg [35:0] q", "begin word_q <= rom[a]; q <= word_q; end"),
+    "every": ("output reg [35:0] q", "begin word_q <= rom[a]; q <= word_q; end"),
     "wider": (
         "output reg [35:0] q",
         "begin if (en || go) word_q <= rom[a]; if (en) q <= word_q; end",
@@ -99,7 +99,7 @@ BODIES = {
         "if (en) begin word_q <= rom[a]; q <= word_q; end assign w = word_q;",
     ),
 }
-TAKEN = {"same", "always", "wider"}
+TAKEN = {"same", "every", "wider"}
 
 
 @pytest.mark.synth
