@@ -10,7 +10,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     "add": {
         "ecp5": {"one": 4.59, "sum": 0.96, "negate": 0.00},
         "ice40": {"one": 4.99, "sum": 1.16, "negate": 0.57},
-        "xc7": {"one": 5.23, "sum": 0.78, "negate": 0.58},
+        "xc7": {"one": 0.00, "sum": 0.83, "negate": 0.00},
     },
     "array": {
         "ecp5": {
@@ -95,12 +95,12 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     "downsize": {
         "ecp5": {"one": 3.00, "bits": 1.20, "mux": 0.97},
         "ice40": {"one": 4.23, "bits": 0.00, "mux": 0.98},
-        "xc7": {"one": 0.00, "bits": 2.72, "mux": 0.97},
+        "xc7": {"one": 0.00, "bits": 2.67, "mux": 0.96},
     },
     "fifo": {
         "ecp5": {"one": 3.81, "bits": 5.09, "wrap": 1.06},
         "ice40": {"one": 8.70, "bits": 3.90, "wrap": 0.54},
-        "xc7": {"one": 9.96, "bits": 1.58, "wrap": 1.46},
+        "xc7": {"one": 10.77, "bits": 1.34, "wrap": 1.79},
     },
     "fifo_pair": {
         "ecp5": {"one": 5.00, "width": 1.00},
@@ -231,13 +231,13 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "bits": 0.00,
         },
         "xc7": {
-            "one": 0.00,
+            "one": 1.41,
             "sum": 0.00,
             "partial": 0.00,
             "soft": 0.00,
-            "clamp": 0.00,
-            "out": 1.08,
-            "bits": 1.38,
+            "clamp": 0.72,
+            "out": 0.00,
+            "bits": 1.37,
         },
     },
     "slice": {
@@ -253,7 +253,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     "threshold": {
         "ecp5": {"one": 0.00, "compare": 0.88, "stages": 0.00, "bits": 4.60},
         "ice40": {"one": 0.00, "compare": 0.33, "stages": 0.00, "bits": 9.57},
-        "xc7": {"one": 0.00, "compare": 0.64, "stages": 0.00, "bits": 3.38},
+        "xc7": {"one": 0.00, "compare": 0.59, "stages": 0.00, "bits": 3.67},
     },
     "threshold_serial": {
         "ecp5": {
@@ -310,15 +310,15 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
             "wrap": 0.16,
         },
         "xc7": {
-            "one": 18.00,
-            "address": 0.16,
-            "address_wrap": 1.00,
-            "address_steps": 0.08,
-            "ring": 11.59,
-            "skip": 2.61,
-            "step": 0.00,
+            "one": 19.66,
+            "address": 0.00,
+            "address_wrap": 1.28,
+            "address_steps": 0.00,
+            "ring": 8.59,
+            "skip": 2.31,
+            "step": 0.17,
             "last": 0.00,
-            "wrap": 0.86,
+            "wrap": 0.83,
         },
     },
 }
