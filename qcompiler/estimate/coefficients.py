@@ -14,15 +14,15 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     },
     "array": {
         "ecp5": {
-            "one": 21.97,
-            "add": 0.85,
-            "gate": 1.15,
-            "merge": 0.00,
-            "accumulate": 2.02,
-            "mixed": 1.44,
-            "select": 1.45,
-            "tables": 1.17,
-            "counters": 1.03,
+            "one": 13.37,
+            "add": 0.98,
+            "gate": 0.97,
+            "merge": 0.99,
+            "accumulate": 2.21,
+            "mixed": 0.96,
+            "select": 1.44,
+            "tables": 1.32,
+            "counters": 1.26,
         },
         "ice40": {
             "one": 13.11,
@@ -98,7 +98,7 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "xc7": {"one": 0.00, "bits": 2.67, "mux": 0.96},
     },
     "fifo": {
-        "ecp5": {"one": 3.81, "bits": 5.09, "wrap": 1.06},
+        "ecp5": {"one": 1.38, "bits": 6.01, "wrap": 0.68},
         "ice40": {"one": 8.70, "bits": 3.90, "wrap": 0.54},
         "xc7": {"one": 10.77, "bits": 1.34, "wrap": 1.79},
     },
@@ -129,12 +129,12 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     },
     "multipliers": {
         "ecp5": {
-            "one": 21.73,
-            "add": 1.00,
-            "accumulate": 1.94,
+            "one": 37.43,
+            "add": 0.94,
+            "accumulate": 2.04,
             "soft": 0.00,
-            "negate": 0.00,
-            "counters": 0.69,
+            "negate": 2.08,
+            "counters": 0.00,
         },
         "ice40": {
             "one": 0.00,
@@ -258,11 +258,11 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
     "threshold_serial": {
         "ecp5": {
             "one": 0.00,
-            "compare": 1.27,
-            "pick": 0.00,
-            "count": 3.89,
-            "bits": 3.68,
-            "rom": 1.26,
+            "compare": 0.00,
+            "pick": 1.06,
+            "count": 4.24,
+            "bits": 3.95,
+            "rom": 1.25,
         },
         "ice40": {
             "one": 0.00,
