@@ -49,11 +49,14 @@ def add(op: hw.Add, inputs: Types, outputs: Types, family: str) -> list[Parts]:
             ff += min(values.bits, out) - zeros
         sums.append((values, zeros))
     while len(sums) > 1:
-        joined = []
+        joined, before = [], adders
         for (low, below), (high, above) in zip(sums[::2], sums[1::2], strict=False):
             total, zeros = low + high, min(below, above)
             adders += even(min(total.bits, out) - max(below, above), family)
             joined.append((total, zeros))
+        if len(sums) == 2 and family == "xc7" and op.terms.products:
+            adders, sums = before, joined  # the last sum and its register are the block's
+            break
         sums = joined + sums[2 * len(joined) :]
         ff += sum(min(values.bits, out) - zeros for values, zeros in sums)
     features = {"one": 1, "sum": op.lanes * adders, "negate": op.lanes * negatives}

@@ -50,6 +50,11 @@ class AddTerms:
         return cls(tuple(pairs))
 
     @property
+    def products(self) -> int:
+        """Terms that a multiplier makes."""
+        return sum(first.product for first, _ in self.pairs)
+
+    @property
     def stages(self) -> int:
         """Registers from an operand to the sum: one a level."""
         return 1 + (len(self.pairs) - 1).bit_length() if self.pairs else 1
