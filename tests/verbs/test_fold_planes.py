@@ -14,7 +14,9 @@ from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
+from qcompiler.passes.choices import Site
 from qcompiler.passes.fold import FoldingSpace, bottleneck
+from qcompiler.passes.folding import Folding
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.report.tables import folding_table
 from qcompiler.verbs.compile import Compiled, Target, write_build
@@ -62,15 +64,13 @@ def picked(space: FoldingSpace, *picks: tuple[int, int, int]) -> Graph:
     """Folded so: (PE, SIMD, planes) of each layer; everything else as slow as that allows."""
     engines, cycles = space.choices.engines, 0
     for name, (pe, simd, planes) in zip(engines, picks, strict=True):
-        ways = [w for w in space.graph.op(name).plane_foldings(pe) if w.planes == planes]
-        wanted = pe, simd, planes, ways[-1].per_fold
-        engines[name] = [o for o in engines[name] if _folding(o.op) == wanted]
-        cycles = max(cycles, engines[name][0].op.rate)
+        site = Site.of(space.graph, name)
+        ways = [way for way in site.op.plane_foldings(pe) if way.planes == planes]
+        folding = Folding(pe, simd, planes, 0, ways[-1].per_fold)
+        op = folding.applied(site.op)
+        engines[name] = [site.option(replace(folding, cycles=op.rate), space.choices.price)]
+        cycles = max(cycles, op.rate)
     return space.balanced(cycles)
-
-
-def _folding(op: Any) -> tuple[int, int, int, bool]:
-    return op.pe, op.simd, op.planes, op.per_fold
 
 
 @pytest.mark.sim

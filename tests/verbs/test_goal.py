@@ -58,7 +58,7 @@ def advice(solution: Solution, chip: Device) -> str:
 def test_block_ram_is_not_free(space: FoldingSpace) -> None:
     """The folding of fewest LUTs takes block RAMs of which most are nearly empty."""
     free = space.balanced(CYCLES)
-    small = chip(brams=Room(space, chip(brams=0), 1e9).cost(free).bram - 5)
+    small = chip(brams=Room(space, chip(brams=0), 1e9).cost(free).bram - 1)
     room = Room(space, small, small.luts)
     assert room.cost(free).bram > small.brams
     found = rate(space, small)
