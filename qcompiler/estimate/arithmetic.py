@@ -71,7 +71,20 @@ def _values(term: Term, inputs: Types, muls: tuple[int, int]) -> IntType:
 
 
 def multiplier_blocks(a: int, b: int, family: str) -> int:
-    """Multiplier blocks of a signed product of ``a`` by ``b`` bits; 0 where the family has none."""
+    """Multiplier blocks of a signed product of ``a`` by ``b`` bits; 0 where the family has none.
+
+    A part of one bit is left to LUTs.
+    """
+    parts = _multiplier_parts(a, b, family)
+    if parts < 2:
+        return parts
+    wide, narrow, _ = _MULTIPLIER[family]
+    a, b = max(a, b), min(a, b)
+    return -(-max(a - 1, wide) // wide) * -(-max(b - 1, narrow) // narrow)
+
+
+def _multiplier_parts(a: int, b: int, family: str) -> int:
+    """Products of at most a block's width that make up one; 0 where none goes into a block."""
     if family not in _MULTIPLIER:
         return 0
     wide, narrow, least = _MULTIPLIER[family]
@@ -91,7 +104,7 @@ def scale(op: hw.Scale, inputs: Types, outputs: Types, family: str) -> list[Part
     features = {
         "one": 1,
         "sum": 0 if inside else op.lanes * even(total, family),
-        "partial": op.lanes * max(dsp - 1, 0) * product,
+        "partial": op.lanes * max(_multiplier_parts(operand, m, family) - 1, 0) * product,
         "soft": 0 if dsp else op.lanes * operand * m * (1 if words > 1 else 0.35),
         "clamp": op.lanes * kept,
         "out": op.lanes * out,
