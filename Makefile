@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMP := $(VENV)/.stamp
 
-.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-folding bench-hardwired bench-array bench-pnr bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement bench-profit bench-mobilenet-rtl profit-report clean
+.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-folding bench-hardwired calibrate bench-estimate bench-array bench-pnr bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement bench-profit bench-mobilenet-rtl profit-report clean
 
 help:           ## what can be made
 	@grep -hE '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -45,6 +45,13 @@ bench-ptq: $(STAMP)  ## quantization methods on CIFAR-10, 8 to 3 bits: hours; go
 
 bench-winograd: $(STAMP)  ## a 3x3 layer by Winograd and by direct multipliers: Yosys' cells, RTL (20 minutes)
 	$(BIN)/python benchmarks/winograd.py
+
+calibrate: $(STAMP)  ## Yosys over the modules that estimates are fitted and tested on; only what changed (hours)
+	$(BIN)/python benchmarks/calibrate.py
+
+bench-estimate: $(STAMP)  ## estimates against Yosys: held-out modules and whole networks, table and plot
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/estimate_bench.py
 
 bench-array: $(STAMP)  ## LUTs of a one-bit multiply-accumulate: structures of the array, and peers (20 minutes)
 	$(BIN)/python benchmarks/array_bench.py
