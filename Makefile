@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMP := $(VENV)/.stamp
 
-.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-folding bench-hardwired calibrate bench-estimate bench-array bench-pnr bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement bench-profit bench-mobilenet-rtl profit-report clean
+.PHONY: help setup demo test lint unit test-long mutations bench-cifar bench-ptq bench-winograd bench-folding bench-hardwired calibrate calibrate-fmax bench-estimate bench-array bench-pnr bench-csq-step bench-csq bench-csq-full csq-report ptq-report bench-ptq-agreement bench-profit bench-mobilenet-rtl profit-report clean
 
 help:           ## what can be made
 	@grep -hE '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -62,6 +62,9 @@ bench-hardwired: $(STAMP)  ## constant weights as logic, beside da4ml and the ar
 
 bench-folding: $(STAMP)  ## the folding search: greedy, ours and the optimum; MobileNet-v2's time (3 minutes)
 	PYTHONPATH=. $(BIN)/python benchmarks/folding.py
+
+calibrate-fmax: $(STAMP)  ## nextpnr over the modules that the clock model is fitted on; only what changed (20 minutes)
+	$(BIN)/python benchmarks/calibrate_fmax.py
 
 bench-pnr: $(STAMP)  ## clock after place and route, demo and ResNet-8's largest array, ECP5 (10 minutes)
 	$(BIN)/python benchmarks/pnr.py

@@ -1,8 +1,8 @@
 """Places and routes the modules that the clock model is fitted and tested on, one at a time.
 
-Usage: make calibrate-fmax. An LFE5U-12F of speed grades 6 and 8, every port between registers. What
-nextpnr found is kept in calibration/fmax_ecp5.json with a digest of the module's Verilog; only
-modules that are new or changed are placed.
+Usage: make calibrate-fmax. An LFE5U-12F of speed grade 6, every fourth module also of grade 8;
+every port between registers. What nextpnr found is kept in calibration/fmax_ecp5.json with a digest
+of the module's Verilog; only modules that are new or changed are placed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CHOSEN = """
 arr_1x1x1_a8w4k3g1 arr_4x4x1_a4w4k3g1 arr_4x8x4_a4w4k3g1 arr_8x16x1_a2w2k3g1 arr_4x16x1_a8w8k3g1
 arr_2x16x8_a8w8k3g1 arr_16x2x1_a2w4k3g1 arr_4x12x3_a5w5k3g1 arr_5x16x1_a4w4k1g1 arr_8x4x4_a2w7k5g1
 arr_4x8x2_a4folds5_33 dw_4x8_a8w8k3c16 dw_16x2_a4w4k3c16 dw_6x8_a8w8k5c96 mul_4x2_a8w8k3g1p0
-mul_4x16_a6w6k3g1p0 mul_1x12_a6w5k3g1p0 win0 win1 win2 win3 win4 win5 win6 win7 win8 win9 win10
+mul_2x8_a8w4k3g1p0 mul_1x12_a6w5k3g1p0 win0 win1 win2 win3 win4 win5 win6 win7 win8 win9 win10
 win_point win_whole fifo_33x2 fifo_16x20 fifo_16x100 fifo_24x400 fifo_64x600 adapter_2to16_2
 adapter_16to2_4 adapter_8to12_3 pad0 pad3 concat0 slice1 add_2_7_5_6 add_1_2731_1_8 add_8_1_1_4
 thr_1_16_15_16 thr_8_10_7_8 thr_1_20_15_64 thr_2_12_7_16 ser_1_16_15_16 ser_8_10_7_8 ser_1_20_15_64
@@ -71,7 +71,7 @@ def keep(rows: dict[str, Any]) -> None:
     PATH.write_text(f'{head}, "modules": {{\n{lines}\n}}}}\n')
 
 
-def measure(case: Case) -> dict[str, Any]:
+def measure(case: Case, grades: tuple[int, ...]) -> dict[str, Any]:
     """Delay of a module's slowest path and what is on it, by speed grade."""
     row: dict[str, Any] = {"digest": digest(case)}
     with tempfile.TemporaryDirectory() as name:
@@ -79,7 +79,7 @@ def measure(case: Case) -> dict[str, Any]:
         for path, content in design([case]).items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(content)
-        for grade in GRADES:
+        for grade in grades:
             placement = Placement(FREQ, speed=grade, wrapped=True)
             report = place_and_route(folder, CHIP, placement)
             row[f"ns{grade}"] = round(1000 / report.fmax_mhz, 3)
@@ -100,9 +100,10 @@ def main() -> int:
     with Bars() as bars:
         bars.begin("nextpnr", len(todo))
         for case in todo[: options.most]:
-            rows[case.name] = row = measure(case) | {"held": case.name in HELD}
+            grades = GRADES if every.index(case) % 4 == 0 else GRADES[:1]
+            rows[case.name] = row = measure(case, grades) | {"held": case.name in HELD}
             keep({case.name: rows[case.name] for case in every if case.name in rows})
-            console.print(f"{case.name}: {row['ns6']} ns, {row['ns8']} ns; {row['path']}")
+            console.print(f"{case.name}: {row['ns6']} ns; {row['path']}")
             bars.advance()
         bars.end()
     return 0

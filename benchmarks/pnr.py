@@ -12,7 +12,8 @@ import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,13 @@ def resnet8_array(folder: Path) -> Graph:
     return compiled.hardware
 
 
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder that goes when it is left."""
+    with tempfile.TemporaryDirectory() as scratch:
+        yield Path(scratch) / "build"
+
+
 DESIGNS: dict[str, Callable[[Path], Graph]] = {"demo": demo_build, "resnet8_array": resnet8_array}
 
 
@@ -129,8 +137,7 @@ def main() -> int:
     settings |= {"targets_mhz": {str(grade): mhz for grade, mhz in GRADES.items()}}
     cells = Cells("pnr", json.loads(json.dumps(settings)), bars)
     for name in options.design or DESIGNS:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "build"
+        with scratch_folder() as folder:
             graph = DESIGNS[name](folder)
             verilog = digest(folder)
             for grade in options.grade or GRADES:
