@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from qcompiler.estimate.coefficients import COEFFICIENTS
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import ram_cost, table_lut, weight_rom_cost
+from qcompiler.estimate.memory import ahead_rom_cost, ram_cost, table_lut, weight_rom_cost
 from qcompiler.estimate.parts import Parts, clog2, counter_features, even
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
@@ -145,7 +145,7 @@ def array_lut(
     if steps is not None:
         lut += table["tables"] * steps.tables
         lut += pe * (table["select"] * steps.select + table["mixed"] * steps.mixed)
-    return lut + (weight_rom_cost(pe * simd * planes, depth, family).lut if depth else 0.0)
+    return lut + (ahead_rom_cost(pe * simd * planes, depth, family).lut if depth else 0.0)
 
 
 def array_kind(op: hw.BitSerialArray) -> str:
@@ -174,7 +174,7 @@ def array_price(family: str) -> Callable[[hw.BitSerialArray, hw.Window, StreamTy
         def price(folded: hw.BitSerialArray) -> tuple[float, int]:
             pe, simd, planes = folded.pe, folded.simd, folded.planes
             lanes = folded.input_lanes
-            rom = weight_rom_cost(pe * simd * planes, folded.weight_words, family)
+            rom = ahead_rom_cost(pe * simd * planes, folded.weight_words, family)
             buffer = ram_cost(lanes * act.bits, window.rows * (row // lanes), family)
             width = lane_tree(simd, act.bits, family, signed=act.signed).width
             plan = schedule(pe, planes, folded.per_fold)
@@ -240,7 +240,6 @@ def array(
     delayed = 2 + actions + clog2(len(schedule.results))  # bits beside the data
     control = 6 + stages + delayed * (2 if family == "xc7" else stages + 1)  # xc7 shifts in LUTs
     ff = held + op.pe * per_pe + control + clog2(beats) + clog2(count) + clog2(depth)
-    rom = weight_rom_cost(op.pe * op.simd * op.planes, depth, family)
-    if rom.bram and op.ahead:  # read a beat ahead, so that the word has a register of its own
-        ff += op.pe * op.simd * op.planes + 1
+    price = ahead_rom_cost if op.ahead else weight_rom_cost
+    rom = price(op.pe * op.simd * op.planes, depth, family)
     return [Parts(array_kind(op), features, Cost(ff=ff) + rom)]

@@ -46,6 +46,34 @@ def blocks(width: int, depth: int, family: str, *, written: bool = False) -> tup
     return min(found)
 
 
+def rom_banks(width: int, depth: int) -> tuple[int, int]:
+    """How a weight ROM that is read ahead lies in block RAM: banks side by side, rows of each.
+
+    One bank where a block's shape is deep enough. As `block_rom`, one rule for all families.
+    """
+    found = []
+    for bits, words in BRAM_SHAPES["ecp5"]:
+        deep = -(-depth // words)
+        found.append((-(-width * deep // bits), deep, words))
+    _, deep, words = min(found)
+    return deep, words if deep > 1 else depth
+
+
+def ahead_rom_cost(width: int, depth: int, family: str) -> Cost:
+    """A weight ROM that is read ahead where it is in block RAM: `weight_rom_cost` and registers.
+
+    Several banks are read two beats ahead: a register for each behind the blocks, then the choice.
+    """
+    if not block_rom(width, depth):
+        return weight_rom_cost(width, depth, family)
+    banks, rows = rom_banks(width, depth)
+    if banks == 1:
+        return weight_rom_cost(width, depth, family) + Cost(ff=width + 1)
+    select = 2 * (banks - 1).bit_length()
+    registers = Cost(_bank_lut(width, banks, family), width * (banks + 1) + select + 2)
+    return weight_rom_cost(width * banks, rows, family) + registers
+
+
 def rom_cost(width: int, depth: int, family: str, *, counted: bool = False) -> Cost:
     """A ROM with a registered read of ``depth`` words of ``width`` random bits.
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qcompiler.errors import GraphError
-from qcompiler.estimate.memory import block_rom
+from qcompiler.estimate.memory import block_rom, rom_banks
 from qcompiler.hardware.plane_control import PlaneControl, bits_for, check_planes
 from qcompiler.hardware.render import ENV, hex_rom
 from qcompiler.hardware.slot_tree import Merge, Term, width_of
@@ -157,6 +157,20 @@ class ArrayUnit:
         return self.ahead and bool(self.rom_attribute)
 
     @property
+    def banks(self) -> int:
+        """Banks of the ROM side by side, of which one is chosen two beats after the read."""
+        return rom_banks(self.rom_width, self.rom_depth)[0] if self.prefetch else 1
+
+    @property
+    def bank_rows(self) -> int:
+        return rom_banks(self.rom_width, self.rom_depth)[1] if self.prefetch else self.rom_depth
+
+    @property
+    def row_bits(self) -> int:
+        """Low bits of the address: the row of a bank."""
+        return bits_for(self.bank_rows)
+
+    @property
     def rom_file(self) -> str:
         return f"mem/{self.name}_weights.hex"
 
@@ -182,7 +196,12 @@ class ArrayUnit:
 
     def memories(self) -> dict[str, str]:
         """ROM file name → text."""
-        return {self.rom_file: hex_rom(self.rom_words, self.rom_width)}
+        words = list(self.rom_words) + [0] * (self.banks * self.bank_rows - self.rom_depth)
+        rows = [
+            sum(words[k * self.bank_rows + row] << k * self.rom_width for k in range(self.banks))
+            for row in range(self.bank_rows)
+        ]
+        return {self.rom_file: hex_rom(rows, self.banks * self.rom_width)}
 
     # ---- lane tree ------------------------------------------------------------------------------
 

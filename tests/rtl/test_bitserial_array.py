@@ -157,6 +157,7 @@ CASES = {
     "groups_three_planes": Case(
         (8, 3, 3, 4), tuple(range(-128, 128)), twos(*range(7, -1, -1)), 2, 2, 3, 8, True, 2
     ),
+    "weights_in_banks": Case((93, 3, 3, 12), RANGE4, twos(3, 2, 1, 0), 3, 12, 1, 2),
     "signed_digits_mixed": Case(
         (6, 2, 1, 4), tuple(s * v for s in (1, -1) for v in (0, 1, 8, 9, 32, 33, 40, 41)),
         digits(5, 3, 0), 3, 4, 4, 3,
