@@ -178,6 +178,8 @@ def errors(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def spread(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Median and worst error of LUT and FF."""
+    if not rows:
+        return {}
     out: dict[str, Any] = {"count": len(rows)}
     for what in ("lut", "ff"):
         sizes = [abs(r[f"{what}_error"]) for r in rows]
@@ -188,25 +190,28 @@ def spread(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--modules", action="store_true", help="no networks, nothing written")
-    parser.add_argument("--family", action="append", default=[], choices=list(DEVICES))
+    parser.add_argument(
+        "--family",
+        action="append",
+        default=[],
+        choices=list(DEVICES),
+        help="synthesize networks for this family; the others stay as they are",
+    )
     options = parser.parse_args()
-    families = options.family or list(DEVICES)
-    rows = [r for family in families for r in modules(family)]
+    rows = [r for family in DEVICES for r in modules(family)]
     if options.modules:
-        show(rows)
+        show([r for r in rows if r["family"] in (options.family or DEVICES)])
         return 0
     Path("build").mkdir(exist_ok=True)
-    store = Cells("estimate", {"floor": FLOOR}, lambda cells: bars(rows))
+    store = Cells("estimate", {"floor": FLOOR}, lambda cells: bars([*rows, *cells.found.values()]))
     for one in NETWORKS:
-        for family in families:
+        for family in options.family or DEVICES:
             name = f"{one.name}_{family}"
-            figures = network(one, family, store.found.get(name, {}))
-            rows.append(figures)
-            store.put(name, figures)
+            store.put(name, network(one, family, store.found.get(name, {})))
+    rows += store.found.values()
     show(rows)
-    if families == list(DEVICES):
-        picture(rows)
-        ERRORS.write_text(json.dumps(errors(rows), indent=1) + "\n")
+    picture(rows)
+    ERRORS.write_text(json.dumps(errors(rows), indent=1) + "\n")
     return 0
 
 

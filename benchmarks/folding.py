@@ -116,7 +116,7 @@ def main() -> int:
             rows += [compare(seed, name, case) for case in cases(graph, device(name))]
     console.print(table(rows))
     known = [row for row in rows if row["gap"] is not None]
-    times = [timed(32, 0.5, "xc7a200t", 0.5), timed(224, 1.0, "xc7a200t", 0.9)]
+    times = [timed(32, 0.5, "xc7a200t", 0.5), timed(224, 1.0, "xc7k325t", 0.9)]
     for row in times:
         console.print(f"MobileNet-v2: {row}")
     bars = {
