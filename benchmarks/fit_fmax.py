@@ -25,10 +25,10 @@ from scipy.optimize import nnls
 from side_by_side import digest
 
 from qcompiler.estimate import fmax
-from qcompiler.estimate.fmax import BLOCK, LUT_RAM, MULTIPLIER, OUTPUT, REGISTER, Stage, stages
+from qcompiler.estimate.fmax import BLOCK, LUT_RAM, OUTPUT, REGISTER, Stage, stages
 
 FAMILY = "ecp5"
-NAMES = (REGISTER, OUTPUT, BLOCK, LUT_RAM, MULTIPLIER, "lut", "chain", "bit", "fan")
+NAMES = (REGISTER, OUTPUT, BLOCK, LUT_RAM, "lut", "multiplier", "chain", "bit", "fan")
 TURNS = 30
 TARGET = Path(fmax.__file__).with_name("fmax_coefficients.py")
 console = Console(width=140, soft_wrap=True)

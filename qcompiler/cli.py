@@ -293,7 +293,8 @@ def estimate(
         str | None, typer.Option(help="Another device than it was compiled for.")
     ] = None,
 ) -> None:
-    """Estimate LUT, FF, BRAM, DSP, cycles and latency, module by module; no tool is run."""
+    """Estimate LUT, FF, BRAM, DSP, cycles, latency and clock, by module; no tool is run."""
+    from qcompiler.report.clock import clock_line
     from qcompiler.report.tables import accuracy_line, cost_table, fifo_line, summary
     from qcompiler.verbs.build import Build
     from qcompiler.verbs.estimate import estimate as run
@@ -303,6 +304,7 @@ def estimate(
     out.print(cost_table(report))
     for line in summary(report, float(folder.manifest["target"]["clock_mhz"])):
         out.print(line)
+    out.print(clock_line(folder.hardware, report.device, report.cycles))
     out.print(fifo_line(folder.hardware))
     out.print(accuracy_line(report.device.family))
 

@@ -9,7 +9,7 @@ each part takes is fitted to nextpnr's figures of modules placed alone
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 from typing import Any
 
@@ -41,6 +41,7 @@ class Stage:
         what: What it does.
         start: Where it starts.
         luts: Levels of LUTs.
+        multipliers: Multiplier blocks, one behind another.
         bits: Bits of its carry chain, 0 for none.
         fan: Registers or LUTs that one net drives.
     """
@@ -49,6 +50,7 @@ class Stage:
     start: str = REGISTER
     luts: float = 0.0
     bits: float = 0.0
+    multipliers: float = 0.0
     fan: float = 1.0
 
     @property
@@ -57,6 +59,7 @@ class Stage:
         return {
             self.start: 1.0,
             "lut": self.luts,
+            "multiplier": self.multipliers,
             "chain": float(self.bits > 0),
             "bit": self.bits,
             "fan": log2(max(self.fan, 1.0)),
@@ -116,20 +119,19 @@ def stages(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     cost = module_cost(op, inputs, outputs, family)
     if not cost.ff:
         return []
-    rule = next((rule for kind, rule in _RULES.items() if isinstance(op, kind)), _counters)
-    return [Stage("enable", luts=2, fan=cost.ff), *rule(op, inputs, outputs, family)]
+    rule = next((rule for kind, rule in _RULES.items() if isinstance(op, kind)), _control)
+    return [Stage("enable", luts=1, fan=cost.ff), *rule(op, inputs, outputs, family)]
 
 
 # ---- one rule a kind of module -------------------------------------------------------------------
 
 
-def _rom(
-    what: str, width: int, depth: int, family: str, luts: float = 0.0, fan: float = 1.0
-) -> Stage:
-    """A ROM, with ``luts`` levels behind it."""
+def _rom(what: str, width: int, depth: int, family: str, behind: Stage) -> Stage:
+    """A ROM in the same cycle as what is behind it, or the table alone where it is made of LUTs."""
     if block_rom(width, depth):
-        return Stage(what, BLOCK, luts + clog2(blocks(width, depth, family)[1]) / 2, fan=fan)
-    return Stage(what, luts=luts + _levels(depth), fan=width)
+        deep = clog2(blocks(width, depth, family)[1]) / 2
+        return replace(behind, what=what, start=BLOCK, luts=behind.luts + deep)
+    return Stage(what, luts=_levels(depth), fan=width)
 
 
 def _levels(depth: int) -> float:
@@ -139,94 +141,97 @@ def _levels(depth: int) -> float:
 
 def _array(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     (x,) = inputs
-    width, depth = op.pe * op.simd * op.planes, op.weight_words
-    if isinstance(op, hw.DepthwiseArray):
-        width = op.pe * op.planes
-    gated = Stage("gates", luts=2, fan=2 * x.elem.bits)
-    banks = blocks(width, depth, family)[1] if block_rom(width, depth) else 1
+    lanes = 1 if isinstance(op, hw.DepthwiseArray) else op.simd
+    width, depth, bits = op.pe * lanes * op.planes, op.weight_words, op.acc.bits
+    gates = Stage("gates", luts=2, fan=2 * x.elem.bits)
     if not block_rom(width, depth):
         weights = Stage("weight ROM", luts=_levels(depth), fan=width)
-    elif op.ahead and banks == 1:
-        weights = Stage("weights", OUTPUT, 2, fan=2 * x.elem.bits)
+    elif not op.ahead:
+        weights = _rom("weight ROM", width, depth, family, gates)
+    elif blocks(width, depth, family)[1] == 1:
+        weights = replace(gates, what="weights", start=OUTPUT)
     else:
-        weights = Stage("weight ROM", BLOCK, clog2(banks) / 2 + (0 if op.ahead else 2))
-    bits = op.acc.bits
-    steps = 1 if op.planes < op.plane_count else 0
+        weights = _rom("weight ROM", width, depth, family, Stage("", luts=1))
+    steps = float(op.planes < op.plane_count)
     return [
-        gated, weights,
-        Stage("accumulator", luts=1 + steps, bits=bits, fan=bits),
-        Stage("counters", luts=2, bits=clog2(max(depth, 2)), fan=clog2(max(depth, 2))),
-    ]  # fmt: skip
+        gates,
+        weights,
+        Stage("accumulator", luts=steps, bits=bits, fan=bits),
+        Stage("ROM address", luts=3, fan=module_cost(op, inputs, outputs, family).ff),
+    ]
 
 
 def _multipliers(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
-    rom = _rom("weight ROM", op.pe * op.simd * 8, getattr(op, "weight_words", 512), family)
-    return [Stage("product", MULTIPLIER), rom, Stage("sum", bits=op.acc.bits)]
+    product = Stage("product", multipliers=1)
+    words = getattr(op, "weight_words", 512)
+    rom = _rom("weight ROM", op.pe * op.simd * 8, words, family, product)
+    return [product, rom, Stage("sum", bits=op.acc.bits)]
 
 
 def _window(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     (x,) = inputs
-    cost = module_cost(op, inputs, outputs, family)
+    in_blocks = module_cost(op, inputs, outputs, family).bram > 0
     depth = op.rows * x.beats // max(x.shape[1], 1)
-    loops = sum(n > 1 for n in (*op.kernel, op.groups, op.repeat)) + 3
-    banks = blocks(x.width, depth, family, written=True)[1] if cost.bram else 1
-    memory = Stage("ring", BLOCK if cost.bram else LUT_RAM, clog2(banks) / 2)
-    return [
-        Stage("loops", luts=2 + loops / 2, fan=4 * loops),
-        Stage("address", luts=1, bits=clog2(max(depth, 2)), fan=clog2(max(depth, 2))),
-        memory,
-    ]
+    loops = sum(n > 1 for n in (*op.kernel, op.groups, op.repeat)) + 2
+    if in_blocks:
+        banks = blocks(x.width, depth, family, written=True)[1]
+        ring = Stage("ring", BLOCK, clog2(banks) / 2)
+    else:
+        ring = Stage("ring", LUT_RAM, clog2(-(-depth // 16)) / 2 + 1)
+    return [Stage("loops", luts=1 + loops / 2, fan=4 * loops), ring]
 
 
 def _fifo(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
-    cost = module_cost(op, inputs, outputs, family)
-    memory = Stage("memory", BLOCK) if cost.bram else Stage("memory", LUT_RAM, _levels(op.depth))
+    if op.depth <= 2:
+        return []
+    if module_cost(op, inputs, outputs, family).bram:
+        return [Stage("memory", BLOCK)]
+    banks = -(-op.depth // 16)
     return [
-        memory,
-        Stage("count", luts=2, bits=clog2(max(op.depth, 2)), fan=clog2(max(op.depth, 2))),
+        Stage("memory", LUT_RAM, clog2(banks) / 2),
+        Stage("count", luts=1, bits=clog2(op.depth)),
     ]
 
 
 def _threshold(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     (x,) = inputs
     bits, depth = x.elem.bits, x.words << max(op.stages - 1, 0)
-    if op.serial:
-        rom = _rom("thresholds", 2 * bits, x.words << max(op.stages - 1, 0), family, 1)
-        return [Stage("comparison", luts=2, bits=bits, fan=2 * bits), rom]
-    rom = _rom("thresholds", bits, depth, family)
-    start = BLOCK if rom.start == BLOCK else REGISTER
-    return [Stage("comparison", start, bits=bits), rom]
+    if not op.serial:
+        compare = Stage("comparison", luts=1, bits=bits)
+        return [compare, _rom("thresholds", bits, depth, family, compare)]
+    compare = Stage("comparison", luts=2, bits=bits, fan=2 * bits)
+    return [compare, _rom("thresholds", 2 * bits, depth, family, Stage("", luts=1))]
 
 
 def _scale(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     (x,) = inputs
-    m_bits = max(int(abs(op.m).max()).bit_length() + 1, 1)
-    wide = x.elem.bits > 18 or m_bits > 18
+    m_bits = int(abs(op.m).max()).bit_length() + 1
     bits = x.elem.bits + m_bits
-    return [Stage("product", MULTIPLIER, bits=bits if wide else 0), Stage("sum", luts=1, bits=bits)]
+    joined = bits if max(x.elem.bits, m_bits) > 18 else 0
+    return [Stage("product", multipliers=1, bits=joined), Stage("sum", luts=1, bits=bits)]
 
 
-def _sum(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
-    bits = outputs[0].elem.bits
+def _add(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
+    sums = Stage("sum", bits=outputs[0].elem.bits)
+    return [sums, *([Stage("product", multipliers=1)] if op.terms.products else [])]
+
+
+def _pool(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     start = LUT_RAM if isinstance(op, hw.GlobalSum) else REGISTER
-    return [
-        Stage("sum", start, luts=1, bits=bits, fan=bits),
-        *_counters(op, inputs, outputs, family),
-    ]
+    return [Stage("reduction", start, luts=1, bits=outputs[0].elem.bits)]
 
 
 def _lookup(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     (x,) = inputs
-    return [_rom("table", outputs[0].elem.bits, 1 << x.elem.bits, family)]
+    return [_rom("table", outputs[0].elem.bits, 1 << x.elem.bits, family, Stage(""))]
 
 
 def _product(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
-    return [Stage("product", MULTIPLIER), *_counters(op, inputs, outputs, family)]
+    return [Stage("product", multipliers=1)]
 
 
-def _counters(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
-    bits = clog2(max((s.beats for s in (*inputs, *outputs)), default=1))
-    return [Stage("counters", luts=1, bits=min(bits, 8))]
+def _control(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
+    return [Stage("counters", luts=2)]
 
 
 Rule = Callable[[Any, Types, Types, str], list[Stage]]
@@ -238,7 +243,8 @@ _RULES: dict[Any, Rule] = {
     hw.Fifo: _fifo,
     hw.Threshold: _threshold,
     hw.Scale: _scale,
-    (hw.Add, hw.MaxPool, hw.SumPool, hw.GlobalSum): _sum,
+    hw.Add: _add,
+    (hw.MaxPool, hw.SumPool, hw.GlobalSum): _pool,
     hw.Lookup: _lookup,
     hw.Multiply: _product,
 }

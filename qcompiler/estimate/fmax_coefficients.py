@@ -8,7 +8,7 @@ DELAYS: dict[str, dict[str, float]] = {
         "output": 1.9,
         "block": 6.8,
         "lut ram": 3.0,
-        "multiplier": 6.5,
+        "multiplier": 5.5,
         "lut": 1.0,
         "chain": 1.5,
         "bit": 0.036,
