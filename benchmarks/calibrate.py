@@ -22,6 +22,7 @@ from side_by_side import design, digest
 
 from qcompiler.flows.sweep import sweep
 from qcompiler.flows.synth import Cells
+from qcompiler.flows.workers import Workers
 from qcompiler.flows.yosys import find_yosys
 from qcompiler.report.progress import Bars
 
@@ -74,13 +75,13 @@ def missing(sets: list[str], groups: list[str], family: str) -> list[tuple[str, 
     return todo
 
 
-def measure(sets: list[str], groups: list[str], family: str, **where: Any) -> None:
+def measure(sets: list[str], groups: list[str], family: str, workers: Workers) -> None:
     todo = missing(sets, groups, family)
     console.print(f"{family}: {sum(len(cases) for *_, cases in todo)} modules to synthesize")
     designs = [(design(cases), family) for *_, cases in todo]
     with Bars() as bars:
         bars.begin(f"Yosys, {family}", len(todo))
-        for number, nodes in sweep(designs, **where):
+        for number, nodes in sweep(designs, workers):
             one, group, cases = todo[number]
             rows = kept(family)
             for case in cases:
@@ -109,8 +110,7 @@ def main() -> int:
     options = parser.parse_args()
     for family in options.family or FAMILIES:
         sets = options.set or list(SETS)
-        where = {"workers": options.workers, "scheduler": options.scheduler}
-        measure(sets, options.group, family, **where)
+        measure(sets, options.group, family, Workers(options.workers, options.scheduler))
     return 0
 
 

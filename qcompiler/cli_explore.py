@@ -81,6 +81,7 @@ def explore(
     Several machines: start `dask scheduler` and `dask worker` there, with qcompiler installed, and
     give its address to --scheduler. Files are read and written here alone.
     """
+    from qcompiler.flows.workers import Workers, need
     from qcompiler.passes.engines import parse_engines
     from qcompiler.quant.config import QuantConfig
     from qcompiler.report.pareto import reasons, sweep_table, write_tables
@@ -89,7 +90,6 @@ def explore(
     from qcompiler.verbs.explore import Sweep
     from qcompiler.verbs.explore import explore as run
     from qcompiler.verbs.explore_points import Result
-    from qcompiler.verbs.workers import Workers, need
 
     need("matplotlib", "3.8")
     need("plotly", "6")

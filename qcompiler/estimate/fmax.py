@@ -32,6 +32,8 @@ REGISTER, OUTPUT, BLOCK, LUT_RAM, MULTIPLIER = (
 """Where a stage starts: a flip-flop, the output register of a block RAM, a block RAM without it, a
 LUT RAM, or a flip-flop before a multiplier block."""
 
+BLOCK_BITS = 18  # of an operand of one multiplier block; products of wider ones are added up
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -171,7 +173,8 @@ def _multipliers(op: Any, inputs: Types, outputs: Types, family: str) -> list[St
 def _window(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     (x,) = inputs
     in_blocks = module_cost(op, inputs, outputs, family).bram > 0
-    depth = op.rows * x.beats // max(x.shape[1], 1)
+    rows = (op.reshape or x.shape)[1]
+    depth = op.rows * x.beats // rows
     loops = sum(n > 1 for n in (*op.kernel, op.groups, op.repeat)) + 2
     if in_blocks:
         banks = blocks(x.width, depth, family, written=True)[1]
@@ -199,15 +202,17 @@ def _threshold(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stag
     if not op.serial:
         compare = Stage("comparison", luts=1, bits=bits)
         return [compare, _rom("thresholds", bits, depth, family, compare)]
-    compare = Stage("comparison", luts=2, bits=bits, fan=2 * bits)
-    return [compare, _rom("thresholds", 2 * bits, depth, family, Stage("", luts=1))]
+    wide = 2 * bits  # both thresholds that may be next
+    picked = 1 if block_rom(wide, depth) else 1 + _levels(depth)
+    compare = Stage("comparison", luts=1 + picked, bits=bits, fan=wide)
+    return [compare, _rom("thresholds", wide, depth, family, Stage("", luts=1))]
 
 
 def _scale(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     (x,) = inputs
-    m_bits = int(abs(op.m).max()).bit_length() + 1
+    m_bits = int(abs(op.m).max()).bit_length() + bool((op.m < 0).any())
     bits = x.elem.bits + m_bits
-    joined = bits if max(x.elem.bits, m_bits) > 18 else 0
+    joined = bits if max(x.elem.bits, m_bits) > BLOCK_BITS else 0
     return [Stage("product", multipliers=1, bits=joined), Stage("sum", luts=1, bits=bits)]
 
 
@@ -217,8 +222,11 @@ def _add(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
 
 
 def _pool(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
-    start = LUT_RAM if isinstance(op, hw.GlobalSum) else REGISTER
-    return [Stage("reduction", start, luts=1, bits=outputs[0].elem.bits)]
+    bits = outputs[0].elem.bits
+    if isinstance(op, hw.GlobalSum):  # sums in LUT RAM: read, add and write in a cycle
+        banks = clog2(-(-inputs[0].words // 16)) / 2
+        return [Stage("sum", LUT_RAM, luts=2 + banks, bits=bits)]
+    return [Stage("reduction", luts=1 + isinstance(op, hw.MaxPool), bits=bits)]
 
 
 def _lookup(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
@@ -227,7 +235,8 @@ def _lookup(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
 
 
 def _product(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
-    return [Stage("product", multipliers=1)]
+    joined = outputs[0].elem.bits if max(x.elem.bits for x in inputs) > BLOCK_BITS else 0
+    return [Stage("product", multipliers=1, bits=joined)]
 
 
 def _control(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:

@@ -10,6 +10,7 @@ from typing import Any
 from qcompiler.arrays import Array, check_inputs, read_inputs, read_labels
 from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import device
+from qcompiler.flows.workers import Task, Workers
 from qcompiler.folders import check_target, new_folder
 from qcompiler.frontend.torch_export import load_pt2
 from qcompiler.ir import nn
@@ -20,7 +21,6 @@ from qcompiler.quant.config import QuantConfig
 from qcompiler.verbs import explore_points as points
 from qcompiler.verbs.compile import Target
 from qcompiler.verbs.explore_points import Accuracy, Outcome, Point, Result
-from qcompiler.verbs.workers import Task, Workers
 
 MARKER = "explore.json"
 SHARES = ("10%", "25%", "50%", "80%")

@@ -13,7 +13,7 @@ from qcompiler.ir.planes import encode
 from qcompiler.ir.types import IntType
 
 
-def _layers(*bits: int, planes: int = 8) -> Graph:
+def layers(*bits: int, planes: int = 8) -> Graph:
     """Layers of 64 to 64 channels side by side, with weights of so many bits each."""
     graph = Graph("hardware")
     for k, width in enumerate(bits):
@@ -41,7 +41,7 @@ def _cost(graph: Graph, name: str) -> object:
 
 @pytest.mark.parametrize("planes", [1, 8])
 def test_a_saving_is_what_a_layer_of_fewer_bits_costs_less(planes: int) -> None:
-    eight, four = _layers(8, planes=planes), _layers(4, planes=planes)
+    eight, four = layers(8, planes=planes), layers(4, planes=planes)
     for resource in ("bram", "lut"):
         before = getattr(_cost(eight, "conv0"), resource)
         after = getattr(_cost(four, "conv0"), resource)
@@ -54,7 +54,7 @@ def test_a_saving_is_what_a_layer_of_fewer_bits_costs_less(planes: int) -> None:
 
 
 def test_layers_are_named_until_it_is_enough() -> None:
-    graph = _layers(8, 4, 2)  # two bits are the fewest
+    graph = layers(8, 4, 2)  # two bits are the fewest
     most, less = savings(graph, "ecp5", "bram")
     assert (most.node, less.node) == ("conv0", "conv1") and most.amount > less.amount
     one = advice(graph, "ecp5", "bram", most.amount)

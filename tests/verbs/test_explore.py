@@ -14,6 +14,7 @@ import pytest
 from qcompiler.cli import main
 from qcompiler.cli_explore import INTERRUPTED
 from qcompiler.errors import ToolMissingError
+from qcompiler.flows.workers import Task, Workers, need
 from qcompiler.report.pareto import metric, optimal
 from qcompiler.verbs import explore as module
 from qcompiler.verbs import explore_points
@@ -21,7 +22,6 @@ from qcompiler.verbs.compile import Target
 from qcompiler.verbs.compile import compile as compile_network
 from qcompiler.verbs.explore import Sweep, explore
 from qcompiler.verbs.explore_points import Outcome, Point, Result
-from qcompiler.verbs.workers import Task, Workers, need
 from tests.conftest import Files
 from tests.places import contents
 from tests.verbs.conftest import Capture, refused
@@ -242,7 +242,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
 def test_refusals(
     case: str, files: Files, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qcompiler.verbs.workers.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("qcompiler.flows.workers.CONNECT_SECONDS", 1)
     arguments, words = REFUSED[case]
     given = [files / a if a.endswith((".pt2", ".qc")) else a for a in arguments]
     error = refused(["explore", *given, "-o", tmp_path / "out"], capsys)
