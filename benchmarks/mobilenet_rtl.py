@@ -150,7 +150,7 @@ def main() -> int:
     parser.add_argument("--device", default="xc7a200t")
     parser.add_argument("--lut", type=int, default=60000)
     parser.add_argument("--float-epochs", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=4, help="of bench-profit's networks")
+    parser.add_argument("--epochs", type=int, default=8, help="of bench-profit's networks")
     parser.add_argument("--only", nargs="*", help="v2_w4a4, v3_w4a4, vww_w8a8, vww_w4a4")
     options = parser.parse_args()
     if not record.DATA.is_dir():

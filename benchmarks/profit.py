@@ -184,8 +184,8 @@ def _shared_seeds(cells: Cells, network: str, bits: int) -> set[int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--float-epochs", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=4, help="of each quantized training")
-    parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--epochs", type=int, default=8, help="of each quantized training")
+    parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="names of cells, such as v2_w4a4_profit_s0")

@@ -16,7 +16,7 @@ def clock_line(graph: Graph, device: Device, cycles: int) -> str:
         cycles: Cycles a frame.
     """
     if not has_clock_model(device.family):
-        return f"there is no clock model for {device.family} yet: rates are those of the clock given"
+        return f"there is no clock model for {device.family} yet: rates are for the clock given"
     grades = FAMILY[device.family].speeds or (None,)
     clocks = {grade: design_clock(graph, device.family, grade) for grade in grades}
     slow = clocks[grades[0]]
