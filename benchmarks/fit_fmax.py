@@ -31,6 +31,8 @@ from qcompiler.estimate.fmax import BLOCK, LUT_RAM, OUTPUT, REGISTER, Stage, sta
 FAMILY = "ecp5"
 NAMES = (REGISTER, OUTPUT, BLOCK, LUT_RAM, "lut", "multiplier", "chain", "bit", "fan")
 TURNS = 30
+DECIDING = 4.5
+"""Modules quicker than so many ns decide no design's clock."""
 TARGET = Path(fmax.__file__).with_name("fmax_coefficients.py")
 console = Console(width=140, soft_wrap=True)
 
@@ -152,7 +154,8 @@ def main() -> int:
     console.print(f"grade 8 takes {grade8:.2f} of the time, within {100 * spread:.0f} %")
     if options.fit:
         design = design_factor(delays)
-        worst = float(np.abs(errors(held, delays)).max()) if held else 0.15
+        slow = [(case, row) for case, row in held if row["ns6"] > DECIDING]
+        worst = float(np.abs(errors(slow, delays)).max())
         write(delays, grade8, design, worst)
         console.print(f"in a design delays are {design:.2f} times as long; wrote {TARGET}")
     return 0

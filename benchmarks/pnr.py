@@ -26,6 +26,7 @@ from rich.table import Table
 from side_by_side import design
 
 from qcompiler.estimate.devices import device
+from qcompiler.flows import pnr_registers
 from qcompiler.flows.pnr import Placement, place_and_route
 from qcompiler.flows.yosys import find_yosys
 from qcompiler.ir import hardware as hw
@@ -44,6 +45,8 @@ CHIP = device("ecp5-85k")
 GRADES = {6: 125.0, 8: 160.0}
 """Speed grade and the clock that is aimed at, MHz."""
 FPS = 500
+_FLOWS = Path(pnr_registers.__file__).parent
+FLOW = [_FLOWS / "pnr_registers.py", _FLOWS / "pnr_wrapper.py", _FLOWS / "pnr_tools.py"]
 console = Console(soft_wrap=True, width=160)
 
 
@@ -92,9 +95,10 @@ DESIGNS: dict[str, Callable[[Path], Graph]] = {"demo": demo_build, "resnet8_arra
 
 
 def digest(folder: Path) -> str:
-    """Of the Verilog and memories of a build."""
+    """Of the Verilog and memories of a build, and of the flow that places it."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".v", ".hex"))
     parts = [f"{path.relative_to(folder)}\n".encode() + path.read_bytes() for path in paths]
+    parts += [path.read_bytes() for path in FLOW]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 

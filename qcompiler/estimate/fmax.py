@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import log2
 from typing import Any
 
 from qcompiler.estimate.fmax_coefficients import DELAYS, ERROR, GRADES, IN_DESIGN
@@ -64,7 +63,7 @@ class Stage:
             "multiplier": self.multipliers,
             "chain": float(self.bits > 0),
             "bit": self.bits,
-            "fan": log2(max(self.fan, 1.0)),
+            "fan": max(self.fan, 1.0) ** (1 / 3) - 1,  # nets are longer the more they reach
         }
 
     def delay(self, family: str) -> float:
@@ -122,7 +121,7 @@ def stages(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     if not cost.ff:
         return []
     rule = next((rule for kind, rule in _RULES.items() if isinstance(op, kind)), _control)
-    return [Stage("enable", luts=1, fan=cost.ff), *rule(op, inputs, outputs, family)]
+    return [Stage("enable", luts=2, fan=cost.ff), *rule(op, inputs, outputs, family)]
 
 
 # ---- one rule a kind of module -------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Moves flip-flops behind block RAM into its output registers, which Yosys leaves unused.
+"""Moves flip-flops into output registers of block RAM and multipliers, which Yosys leaves unused.
 
 A DP16KD of ECP5 gives its data 5.6 ns after the clock (speed grade 6), through its own output
 register after 1 ns. A register that takes what was read while the next word is read is that one.
@@ -6,6 +6,8 @@ register after 1 ns. A register that takes what was read while the next word is 
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from itertools import product
 
 from qcompiler.flows.pnr_netlist import Bit, Cell, Netlist
@@ -16,49 +18,97 @@ LEAVES = 12  # most nets they may then depend on
 
 
 def absorb_output_registers(netlist: Netlist) -> int:
-    """Use the output registers of DP16KD blocks where that changes nothing but the timing.
+    """Use the output registers of DP16KD and MULT18X18D where that changes nothing but the timing.
 
-    Every used output of a port must feed one flip-flop and nothing else. These have no reset, the
-    clock of the port and one clock enable, which is never on while the port's own is off: whether
-    the port's holds the register too then makes no difference. Returns how many ports now have a
-    register.
+    Every used output of a port must feed one flip-flop and nothing else. These have no reset, one
+    clock, that of a memory's port, and one clock enable, which is never on while that of the port
+    is off: whether the port's holds the register too then makes no difference. Returns how many
+    ports and multipliers now have a register.
     """
     taken = 0
     for cell in list(netlist.cells.values()):
         if cell["type"] == "DP16KD":
             wide = int(cell["parameters"]["DATA_WIDTH_A"], 2) == WIDE
             for port, halves in (("B", "AB"),) if wide else (("A", "A"), ("B", "B")):
-                taken += _absorb(netlist, cell, port, halves)
+                taken += _absorb_read(netlist, cell, port, halves)
+        elif cell["type"] == "MULT18X18D":
+            taken += _absorb_product(netlist, cell)
     return taken
 
 
-def _absorb(netlist: Netlist, cell: Cell, port: str, halves: str) -> bool:
+def _absorb_read(netlist: Netlist, cell: Cell, port: str, halves: str) -> bool:
     pins = cell["connections"]
-    outputs = [
-        (name, bits[0])
-        for name, bits in pins.items()
-        if name.startswith(tuple(f"DO{half}" for half in halves)) and netlist.sinks.get(bits[0])
-    ]
-    if not outputs or cell["parameters"][f"REGMODE_{port}"] != "NOREG":
+    outputs = _used(netlist, cell, tuple(f"DO{half}" for half in halves))
+    registers = _registers(netlist, outputs)
+    if registers is None or cell["parameters"][f"REGMODE_{port}"] != "NOREG":
         return False
-    found = [name for _, bit in outputs if (name := _register(netlist, bit)) is not None]
-    if len(found) < len(outputs):
+    clock, enable = registers.clock, registers.enable
+    if clock != pins[f"CLK{port}"][0]:
         return False
-    clocks = {netlist.cells[name]["connections"]["CLK"][0] for name in found}
-    enables = {_enable(netlist.cells[name]) for name in found}
-    if clocks != {pins[f"CLK{port}"][0]} or len(enables) > 1:
-        return False
-    enable = enables.pop()
     if not _implies(netlist, enable, (pins[f"CE{port}"][0], True)):
         return False
-    for (output, bit), name in zip(outputs, found, strict=True):
-        pins[output] = netlist.cells[name]["connections"]["Q"]
-        del netlist.cells[name]
-        netlist.sinks.pop(bit)
+    _take(netlist, cell, outputs, registers)
     for half in halves:
         cell["parameters"][f"REGMODE_{half}"] = "OUTREG"
     pins[f"OCE{port}"] = [_driven(netlist, enable)]
     return True
+
+
+def _absorb_product(netlist: Netlist, cell: Cell) -> bool:
+    outputs = _used(netlist, cell, ("P",))
+    registers = _registers(netlist, outputs)
+    if registers is None or "REG_OUTPUT_CLK" in cell["parameters"]:
+        return False
+    _take(netlist, cell, outputs, registers)
+    for kind, bit in (
+        ("CLK", registers.clock),
+        ("CE", _driven(netlist, registers.enable)),
+        ("RST", "0"),
+    ):
+        cell["parameters"][f"REG_OUTPUT_{kind}"] = f"{kind}0"
+        cell["connections"][f"{kind}0"] = [bit]
+        cell["port_directions"][f"{kind}0"] = "input"
+    return True
+
+
+# ---- the flip-flops behind a block ---------------------------------------------------------------
+
+Enable = tuple[Bit, bool]
+"""A net, and the level at which it enables."""
+
+
+@dataclass(frozen=True)
+class _Registers:
+    names: list[str]
+    clock: Bit
+    enable: Enable
+
+
+def _used(netlist: Netlist, cell: Cell, names: tuple[str, ...]) -> list[tuple[str, Bit]]:
+    """Outputs of a cell that somebody reads, and their nets."""
+    pattern = re.compile(f"(?:{'|'.join(names)})\\d+")
+    pins = [(pin, bits[0]) for pin, bits in cell["connections"].items() if pattern.fullmatch(pin)]
+    return [(pin, bit) for pin, bit in pins if netlist.sinks.get(bit)]
+
+
+def _registers(netlist: Netlist, outputs: list[tuple[str, Bit]]) -> _Registers | None:
+    """The flip-flops that take the outputs, None where there is anything else."""
+    found = [name for _, bit in outputs if (name := _register(netlist, bit)) is not None]
+    clocks = {netlist.cells[name]["connections"]["CLK"][0] for name in found}
+    enables = {_enable(netlist.cells[name]) for name in found}
+    if len(found) < len(outputs) or len(clocks) != 1 or len(enables) != 1:
+        return None
+    return _Registers(found, clocks.pop(), enables.pop())
+
+
+def _take(
+    netlist: Netlist, cell: Cell, outputs: list[tuple[str, Bit]], registers: _Registers
+) -> None:
+    """Let the outputs drive what the flip-flops drove."""
+    for (pin, bit), name in zip(outputs, registers.names, strict=True):
+        cell["connections"][pin] = netlist.cells[name]["connections"]["Q"]
+        del netlist.cells[name]
+        netlist.sinks.pop(bit)
 
 
 def _register(netlist: Netlist, bit: Bit) -> str | None:
@@ -73,9 +123,6 @@ def _register(netlist: Netlist, bit: Bit) -> str | None:
 
 
 # ---- clock enables -----------------------------------------------------------------------------
-
-Enable = tuple[Bit, bool]
-"""A net, and the level at which it enables."""
 
 
 def _enable(register: Cell) -> Enable:

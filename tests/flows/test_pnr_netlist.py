@@ -133,6 +133,37 @@ def test_registers_move_into_the_block_where_nothing_else_changes(tmp_path: Path
             assert reached == want, name
 
 
+PRODUCT = "module {name} (input wire clk, input wire en, input wire go, input wire signed [8:0] a,"
+PRODUCT += " input wire signed [8:0] b, output reg signed [17:0] q);\n"
+PRODUCT += "    always @(posedge clk) {body}\nendmodule\n"
+
+
+@pytest.mark.synth
+def test_a_product_goes_to_the_register_of_its_multiplier(tmp_path: Path) -> None:
+    """Where all of it moves at once; a sum behind it keeps its register."""
+    bodies = {
+        "at_once": "if (en) q <= a * b;",
+        "in_parts": "begin if (en) q[8:0] <= a * b; if (go) q[17:9] <= (a * b) >>> 9; end",
+        "added": "if (en) q <= q + a * b;",
+    }
+    text = "".join(PRODUCT.format(name=name, body=body) for name, body in bodies.items())
+    (tmp_path / "t.v").write_text(text)
+    for name in bodies:
+        commands = ["read_verilog t.v", f"synth_ecp5 -top {name}", f"write_json {name}.json"]
+        run_script("\n".join(commands) + "\n", cwd=tmp_path, folder=name)
+        found = Netlist(json.loads((tmp_path / f"{name}.json").read_text()), name)
+        block = next(c for c in found.cells.values() if c["type"] == "MULT18X18D")
+        before = _flip_flops(found)
+        taken = absorb_output_registers(found)
+        assert (taken, _flip_flops(found)) == ((1, 0) if name == "at_once" else (0, before)), name
+        if taken:
+            assert block["parameters"]["REG_OUTPUT_CLK"] == "CLK0"
+            assert block["connections"]["CE0"] == found.module["ports"]["en"]["bits"]
+            assert block["connections"]["CLK0"] == found.module["ports"]["clk"]["bits"]
+        else:
+            assert "REG_OUTPUT_CLK" not in block["parameters"]
+
+
 def _flip_flops(found: Netlist) -> int:
     return sum(c["type"] == "TRELLIS_FF" for c in found.cells.values())
 
