@@ -105,9 +105,8 @@ def design_factor(delays: dict[str, float]) -> float:
             return fmax.IN_DESIGN[FAMILY]
     alone = 0.0
     for name in graph:
-        inputs, outputs = [graph.type(v) for v in graph.inputs(name)], graph.types(name)
-        found = stages(graph.op(name), inputs, outputs, FAMILY)
-        alone = max([alone, *(_delay(stage, delays) for stage in found)])
+        stage = fmax.slowest_stage(graph, name, FAMILY)
+        alone = max(alone, _delay(stage, delays) if stage is not None else 0.0)
     return float(1000 / cells["demo_grade6"]["mhz"] / alone)
 
 

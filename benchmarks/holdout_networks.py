@@ -55,10 +55,10 @@ NETWORKS = (
     Network("resnet8_w6a5", ResNet8, (3, 32, 32), QuantConfig(6, 5), 300, {}),
     Network("mobilenet_v1_w4a4", lambda: mobilenet_v1(10, 0.25, "cifar"), (3, 32, 32),
             QuantConfig(4, 4), 600, {}),
+    Network("plain_w7a7_multipliers", plain, (3, 16, 16), QuantConfig(7, 7), 4_000,
+            {"default": "direct"}),
     Network("mobilenet_v3_w4a5", lambda: mobilenet_v3_small(10, 0.35, "cifar"), (3, 32, 32),
             QuantConfig(4, 5), 500, {}),
-    Network("plain_w7a7_multipliers", plain, (3, 16, 16), QuantConfig(7, 7), 4_000,
-            {"default": "multiplier"}),
 )  # fmt: skip
 
 

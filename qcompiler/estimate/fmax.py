@@ -33,6 +33,10 @@ LUT RAM, or a flip-flop before a multiplier block."""
 
 BLOCK_BITS = 18  # of an operand of one multiplier block; products of wider ones are added up
 
+_CUTS = (hw.Window, hw.Fifo, hw.Source)
+"""Modules whose tready is told by their own registers."""
+READY_LUTS, READY_FAN = 2, 40  # at the end of such a chain: the loops of a line buffer
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -112,7 +116,18 @@ def slowest_stage(graph: Graph, name: str, family: str) -> Stage | None:
     """The slowest stage of a node; None where it has no register."""
     inputs, outputs = [graph.type(v) for v in graph.inputs(name)], graph.types(name)
     found = stages(graph.op(name), inputs, outputs, family)
+    if found and isinstance(graph.op(name), _CUTS):
+        found.append(Stage("ready chain", luts=READY_LUTS + ready_hops(graph, name), fan=READY_FAN))
     return max(found, key=lambda stage: stage.delay(family), default=None)
+
+
+def ready_hops(graph: Graph, name: str) -> int:
+    """Modules behind a node whose tready hangs on the next one's in the same cycle."""
+    hops = 0
+    for user, _ in graph.users(name):
+        if not isinstance(graph.op(user), (*_CUTS, hw.Sink)):
+            hops = max(hops, 1 + ready_hops(graph, user))
+    return hops
 
 
 def stages(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:

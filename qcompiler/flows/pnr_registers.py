@@ -79,7 +79,7 @@ Enable = tuple[Bit, bool]
 
 @dataclass(frozen=True)
 class _Registers:
-    names: list[str]
+    names: list[list[str]]  # for each output; several are copies of one
     clock: Bit
     enable: Enable
 
@@ -93,33 +93,50 @@ def _used(netlist: Netlist, cell: Cell, names: tuple[str, ...]) -> list[tuple[st
 
 def _registers(netlist: Netlist, outputs: list[tuple[str, Bit]]) -> _Registers | None:
     """The flip-flops that take the outputs, None where there is anything else."""
-    found = [name for _, bit in outputs if (name := _register(netlist, bit)) is not None]
-    clocks = {netlist.cells[name]["connections"]["CLK"][0] for name in found}
-    enables = {_enable(netlist.cells[name]) for name in found}
-    if len(found) < len(outputs) or len(clocks) != 1 or len(enables) != 1:
+    names = [_flip_flops(netlist, bit) for _, bit in outputs]
+    found = [netlist.cells[name] for copies in names for name in copies]
+    clocks = {cell["connections"]["CLK"][0] for cell in found}
+    enables = {_enable(cell) for cell in found}
+    if not all(names) or len(clocks) != 1 or len(enables) != 1:
         return None
-    return _Registers(found, clocks.pop(), enables.pop())
+    return _Registers(names, clocks.pop(), enables.pop())
+
+
+def _flip_flops(netlist: Netlist, bit: Bit) -> list[str]:
+    """The flip-flops without reset that read a net, none where there is anything else."""
+    found = [name for name, pin in netlist.sinks[bit] if _plain(netlist.cells.get(name), pin)]
+    return found if len(found) == len(netlist.sinks[bit]) else []
+
+
+def _plain(cell: Cell | None, pin: str) -> bool:
+    if cell is None or cell["type"] != "TRELLIS_FF" or pin != "DI":
+        return False
+    return bool(cell["connections"]["LSR"] == ["0"] and cell["parameters"]["CLKMUX"] == "CLK")
 
 
 def _take(
     netlist: Netlist, cell: Cell, outputs: list[tuple[str, Bit]], registers: _Registers
 ) -> None:
     """Let the outputs drive what the flip-flops drove."""
-    for (pin, bit), name in zip(outputs, registers.names, strict=True):
-        cell["connections"][pin] = netlist.cells[name]["connections"]["Q"]
-        del netlist.cells[name]
+    for (pin, bit), (name, *copies) in zip(outputs, registers.names, strict=True):
+        kept = netlist.cells.pop(name)["connections"]["Q"]
+        cell["connections"][pin] = kept
+        for copy in copies:
+            _rewire(netlist, netlist.cells.pop(copy)["connections"]["Q"][0], kept[0])
         netlist.sinks.pop(bit)
 
 
-def _register(netlist: Netlist, bit: Bit) -> str | None:
-    """The one flip-flop without reset that reads a net, None where there is anything else."""
-    readers = netlist.sinks[bit]
-    if len(readers) != 1 or readers[0][0] not in netlist.cells:
-        return None
-    name, pin = readers[0]
-    cell = netlist.cells[name]
-    plain = cell["type"] == "TRELLIS_FF" and pin == "DI" and cell["connections"]["LSR"] == ["0"]
-    return name if plain and cell["parameters"]["CLKMUX"] == "CLK" else None
+def _rewire(netlist: Netlist, old: Bit, new: Bit) -> None:
+    """Let all that read or name one net take another."""
+    readers = netlist.sinks.pop(old, [])
+    for name, pin in readers:
+        if name in netlist.cells:
+            pins = netlist.cells[name]["connections"]
+            pins[pin] = [new if bit == old else bit for bit in pins[pin]]
+    for group in ("ports", "netnames"):
+        for facts in netlist.module[group].values():
+            facts["bits"] = [new if bit == old else bit for bit in facts["bits"]]
+    netlist.sinks.setdefault(new, []).extend(readers)
 
 
 # ---- clock enables -----------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from tests.places import contents
 
 Capture = pytest.CaptureFixture[str]
 COMMANDS = ("quantize", "train", "compile", "verify", "estimate", "synth", "demo")
-OPTIONS = {"setting": "set"}  # parameters that are called otherwise
+OPTIONS = {"pins": "lpf", "setting": "set"}  # parameters that are called otherwise
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from qcompiler.estimate.fmax import (
     Stage,
     design_clock,
     has_clock_model,
+    ready_hops,
     slowest_stage,
     stages,
 )
@@ -76,6 +77,19 @@ def test_the_slowest_module_decides() -> None:
     by_grade = [design_clock(large, "ecp5", grade).mhz for grade in (6, 7, 8)]
     assert by_grade[0] == clock.mhz < by_grade[1] < by_grade[2]
     assert set(GRADES["ecp5"]) == set(FAMILY["ecp5"].speeds)
+
+
+def test_a_fifo_cuts_the_chain_of_readies() -> None:
+    graph = Graph("hardware")
+    graph.add("x", hw.Source("x", (8, 8, 8), IntType(0, 15), 8))
+    graph.add("window", hw.Window((2, 2), (2, 2), rows=4, lanes=8), ["x"])
+    graph.add("pool", hw.MaxPool("m", (8, 4, 4), lanes=8), ["window"])
+    graph.add("map", hw.Lookup("t", np.arange(16), IntType(0, 15), lanes=8), ["pool"])
+    graph.add("fifo", hw.Fifo(2), ["map"])
+    graph.add("y", hw.Sink(lanes=8), ["fifo"])
+    assert [ready_hops(graph, name) for name in ("window", "pool", "fifo")] == [2, 1, 0]
+    stage = slowest_stage(graph, "window", "ecp5")
+    assert stage is not None and (stage.what, stage.luts) == ("ready chain", 4)
 
 
 def test_the_line_about_the_clock() -> None:

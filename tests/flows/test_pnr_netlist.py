@@ -134,7 +134,7 @@ def test_registers_move_into_the_block_where_nothing_else_changes(tmp_path: Path
 
 
 PRODUCT = "module {name} (input wire clk, input wire en, input wire go, input wire signed [8:0] a,"
-PRODUCT += " input wire signed [8:0] b, output reg signed [17:0] q);\n"
+PRODUCT += " input wire signed [8:0] b, output reg signed [{top}:0] q);\n"
 PRODUCT += "    always @(posedge clk) {body}\nendmodule\n"
 
 
@@ -143,10 +143,14 @@ def test_a_product_goes_to_the_register_of_its_multiplier(tmp_path: Path) -> Non
     """Where all of it moves at once; a sum behind it keeps its register."""
     bodies = {
         "at_once": "if (en) q <= a * b;",
+        "wide": "if (en) q <= a * b;",
         "in_parts": "begin if (en) q[8:0] <= a * b; if (go) q[17:9] <= (a * b) >>> 9; end",
         "added": "if (en) q <= q + a * b;",
     }
-    text = "".join(PRODUCT.format(name=name, body=body) for name, body in bodies.items())
+    text = "".join(
+        PRODUCT.format(name=name, body=body, top=21 if name == "wide" else 17)  # copies of the sign
+        for name, body in bodies.items()
+    )
     (tmp_path / "t.v").write_text(text)
     for name in bodies:
         commands = ["read_verilog t.v", f"synth_ecp5 -top {name}", f"write_json {name}.json"]
@@ -155,8 +159,14 @@ def test_a_product_goes_to_the_register_of_its_multiplier(tmp_path: Path) -> Non
         block = next(c for c in found.cells.values() if c["type"] == "MULT18X18D")
         before = _flip_flops(found)
         taken = absorb_output_registers(found)
-        assert (taken, _flip_flops(found)) == ((1, 0) if name == "at_once" else (0, before)), name
+        assert (taken, _flip_flops(found)) == (
+            (1, 0) if name in ("at_once", "wide") else (0, before)
+        ), name
         if taken:
+            after = Netlist(found.document, name)
+            q = found.module["ports"]["q"]["bits"]
+            assert all(found.cells[after.drivers[bit]] is block for bit in q)
+            assert len(set(q)) == 18, name
             assert block["parameters"]["REG_OUTPUT_CLK"] == "CLK0"
             assert block["connections"]["CE0"] == found.module["ports"]["en"]["bits"]
             assert block["connections"]["CLK0"] == found.module["ports"]["clk"]["bits"]
