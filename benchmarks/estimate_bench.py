@@ -197,6 +197,7 @@ def main() -> int:
         choices=list(DEVICES),
         help="synthesize networks for this family; the others stay as they are",
     )
+    parser.add_argument("--kept", action="store_true", help="only networks that were measured")
     options = parser.parse_args()
     rows = [r for family in DEVICES for r in modules(family)]
     if options.modules:
@@ -204,10 +205,11 @@ def main() -> int:
         return 0
     Path("build").mkdir(exist_ok=True)
     store = Cells("estimate", {"floor": FLOOR}, lambda cells: bars([*rows, *cells.found.values()]))
-    for one in NETWORKS:
+    for one in () if options.kept else NETWORKS:
         for family in options.family or DEVICES:
             name = f"{one.name}_{family}"
             store.put(name, network(one, family, store.found.get(name, {})))
+    store.write()
     rows += store.found.values()
     show(rows)
     picture(rows)
