@@ -4,17 +4,17 @@ from __future__ import annotations
 
 DELAYS: dict[str, dict[str, float]] = {
     "ecp5": {
-        "register": 0.538,
+        "register": 0.275,
         "output": 1.900,
-        "block": 6.675,
-        "lut ram": 2.254,
-        "lut": 1.165,
-        "multiplier": 6.255,
-        "chain": 2.285,
-        "bit": 0.018,
-        "fan": 0.159,
+        "block": 6.620,
+        "lut ram": 2.040,
+        "lut": 1.214,
+        "multiplier": 5.354,
+        "chain": 2.206,
+        "bit": 0.046,
+        "fan": 0.173,
     },
 }
-GRADES: dict[str, dict[int, float]] = {"ecp5": {6: 1.0, 7: 0.88, 8: 0.76}}
-IN_DESIGN: dict[str, float] = {"ecp5": 1.15}
-ERROR: dict[str, float] = {"ecp5": 0.19}
+GRADES: dict[str, dict[int, float]] = {"ecp5": {6: 1.0, 7: 0.88, 8: 0.75}}
+IN_DESIGN: dict[str, float] = {"ecp5": 1.14}
+ERROR: dict[str, float] = {"ecp5": 0.20}
