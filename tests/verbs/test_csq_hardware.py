@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer
 from qcompiler.ir.planes import encode
 from qcompiler.models.data import digits_data
@@ -69,7 +70,7 @@ def trained(budget: float, groups: int) -> tuple[Finalized, np.ndarray]:
 
 def build(budget: float, folder: Path, groups: int = 1) -> Built:
     result, images = trained(budget, groups)
-    serial = Target(fps=1.0)  # slow enough for one product of one plane a cycle everywhere
+    serial = Target(fps=1.0)  # slow enough for one plane a cycle everywhere
     compiled = compile_network(result.graph, serial, out=folder)
     stalls = lopsided(0.2 if groups > 1 else 0.0)
     verified = verify(folder, images[:2], stalls=stalls)
@@ -95,7 +96,9 @@ def test_cycles_follow_live_planes(four: Built, two: Built) -> None:
     simulated = four.verified.cycles_per_frame / two.verified.cycles_per_frame
     assert four.planes > two.planes
     assert simulated == pytest.approx(four.planes / two.planes, rel=0.02)
-    products = 12 * 4 * 9 * 64
+    array = two.compiled.hardware.op("body")
+    assert isinstance(array, hw.BitSerialArray)
+    products = 12 * 4 * 9 * 64 / (array.pe * array.simd)
     assert two.verified.cycles_per_frame == pytest.approx(products * two.planes, rel=0.02)
 
 
