@@ -16,6 +16,7 @@ class Cost:
         bram: Block RAMs, in the unit of the family (`devices.Device.bram_kbit`).
         dsp: Multiplier blocks.
         memory_bits: Bits of all memories, whatever they map to.
+        carry: Carry cells of the family: CCU2C, CARRY4, SB_CARRY.
     """
 
     lut: float = 0
@@ -23,6 +24,7 @@ class Cost:
     bram: int = 0
     dsp: int = 0
     memory_bits: int = 0
+    carry: float = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -31,6 +33,7 @@ class Cost:
             self.bram + other.bram,
             self.dsp + other.dsp,
             self.memory_bits + other.memory_bits,
+            self.carry + other.carry,
         )
 
     @classmethod
@@ -42,6 +45,6 @@ class Cost:
 
     def __str__(self) -> str:
         return (
-            f"{self.lut:.0f} LUT, {self.ff:.0f} FF, {self.bram} BRAM, {self.dsp} DSP,"
-            f" {self.memory_bits} memory bits"
+            f"{self.lut:.0f} LUT, {self.ff:.0f} FF, {self.carry:.0f} carry, {self.bram} BRAM,"
+            f" {self.dsp} DSP, {self.memory_bits} memory bits"
         )

@@ -14,6 +14,7 @@ from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.types import Shape
 from qcompiler.passes.folding import Folding, divisors, engine_foldings, fewest_lanes
+from qcompiler.passes.pipelining import BALANCED, SLICE, buffered, sliced
 
 Array = np.ndarray[Any, Any]
 Types = Sequence[hw.StreamType]
@@ -57,13 +58,19 @@ class Site:
     def foldings(self) -> list[Folding]:
         return engine_foldings(self.op, self.stream.shape)
 
-    def option(self, folding: Folding, price: ModulePrice) -> Option:
+    def option(
+        self, folding: Folding, price: ModulePrice, slices: tuple[bool, bool] = (False, False)
+    ) -> Option:
+        """The layer in a folding, with register slices before and behind the engine or without."""
         op = folding.applied(self.op)
         fed = op.fed_by(self.window)
         source = replace(self.stream, lanes=fed.lanes)
         (windows,) = fed.infer([source])
         outputs = op.infer([windows])
         total = price(fed, [source], [windows]) + price(op, [windows], outputs)
+        for wanted, stream in zip(slices, (windows, *outputs), strict=True):
+            if wanted:
+                total = total + price(SLICE, [stream], [stream])
         return Option(op, (op.input_lanes, op.pe), folding.cycles, total)
 
 
@@ -75,6 +82,7 @@ class Choices:
         price: Of a module.
         sites: Engines that may take the place of those in the graph, by layer.
         spare: Modules as wide as that many times what the fastest network needs are left out.
+        level: Of `Pipelining`, whose registers around engines are part of their prices.
     """
 
     def __init__(
@@ -83,8 +91,9 @@ class Choices:
         price: ModulePrice,
         sites: Mapping[str, Iterable[Site]] | None = None,
         spare: int = SPARE,
+        level: str = BALANCED,
     ) -> None:
-        self.graph, self.price, self.spare = graph, price, spare
+        self.graph, self.price, self.spare, self.level = graph, price, spare, level
         self.names = list(graph)
         self._options: dict[tuple[str, int], list[Option]] = {}
         self._adapters: dict[tuple[int, int, int, Shape], tuple[Array, int]] = {}
@@ -108,7 +117,8 @@ class Choices:
         slow = [entry for entry in every if self.spare * entry[1].cycles >= floor]
         if all(f.cycles > floor for _, f in slow):
             slow = every
-        return undominated([site.option(folding, self.price) for site, folding in slow])
+        slices = sliced(self.level), sliced(self.level) and not buffered(self.graph, name)
+        return undominated([site.option(folding, self.price, slices) for site, folding in slow])
 
     def least(self) -> dict[str, int]:
         """The least cycles per frame of every module."""

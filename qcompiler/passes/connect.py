@@ -56,9 +56,7 @@ class SizeFifos:
         for name in joins(graph):
             demands = Demands(graph, origins[name], frame)
             for slot, depth in enumerate(demands.depths(name, self.slack)):
-                source = graph.inputs(name)[slot]
-                fifo = graph.add(graph.fresh(f"{name}_fifo{slot}"), hw.Fifo(depth), [source])
-                graph.reconnect(name, slot, fifo)
+                _put_before(graph, name, slot, depth, f"{name}_fifo{slot}")
         return graph
 
     def _before_borders(self, graph: Graph) -> None:
@@ -73,8 +71,7 @@ class SizeFifos:
                 continue
             depth = border_depth(graph.op(name), graph.type(value), frame, self.slack)
             if depth:
-                fifo = graph.add(graph.fresh(f"{name}_fifo"), hw.Fifo(depth), [value])
-                graph.reconnect(name, 0, fifo)
+                _put_before(graph, name, 0, depth, f"{name}_fifo")
 
     def _behind_bursts(self, graph: Graph) -> None:
         """A FIFO for results that come faster than on average, if what takes them is slower.
@@ -148,12 +145,23 @@ def _is_input(graph: Graph, name: str) -> bool:
     return isinstance(graph.op(name), hw.Source)
 
 
+def _put_before(graph: Graph, name: str, slot: int, depth: int, fifo: str) -> None:
+    """A FIFO on an input of a node; one that is there is made as deep."""
+    value = graph.inputs(name)[slot]
+    there = graph.op(value.node)
+    if isinstance(there, hw.Fifo):
+        graph.replace(value.node, hw.Fifo(max(there.depth, depth)))
+    else:
+        graph.reconnect(name, slot, graph.add(graph.fresh(fifo), hw.Fifo(depth), [value]))
+
+
 def _put_behind(graph: Graph, name: str, depth: int) -> None:
-    """A FIFO between a node and its readers."""
-    users = graph.users(name)
-    fifo = graph.add(graph.fresh(f"{name}_fifo"), hw.Fifo(max(2, depth)), [name])
-    for user, slot in users:
-        graph.reconnect(user, slot, fifo)
+    """A FIFO between a node and its reader."""
+    ((user, slot),) = graph.users(name)  # there are forks
+    if isinstance(graph.op(user), hw.Fifo):
+        name, slot = user, 0
+        ((user, slot),) = graph.users(user)
+    _put_before(graph, user, slot, max(2, depth), f"{name}_fifo")
 
 
 def _cycles_behind(graph: Graph, name: str) -> int:

@@ -12,6 +12,7 @@ from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.passes.choices import Array, Choices, ModulePrice, Option, Site
 from qcompiler.passes.fold_problem import FoldProblem
+from qcompiler.passes.pipelining import BALANCED
 
 ANY = 1 << 62
 """More cycles than any folding takes."""
@@ -34,13 +35,18 @@ class FoldingSpace:
         graph: Hardware dialect, as ``lower-hardware`` leaves it.
         price: Of a module: LUT, FF, BRAM, DSP.
         sites: Engines that may take the place of those in the graph, by layer.
+        level: Of `Pipelining`.
     """
 
     def __init__(
-        self, graph: Graph, price: ModulePrice, sites: Mapping[str, Iterable[Site]] | None = None
+        self,
+        graph: Graph,
+        price: ModulePrice,
+        sites: Mapping[str, Iterable[Site]] | None = None,
+        level: str = BALANCED,
     ) -> None:
-        self.graph = graph
-        self.choices = Choices(graph, price, sites)
+        self.graph, self.level = graph, level
+        self.choices = Choices(graph, price, sites, level=level)
 
     def bounds(self) -> list[Bound]:
         """The least cycles per frame of every module, slowest first."""

@@ -8,7 +8,7 @@ from qcompiler.passes.explicit import ExplicitPadding, PairConcats, SplitStrided
 from qcompiler.passes.fold_batch_norm import FoldBatchNorm
 from qcompiler.passes.lower_hardware import LowerHardware
 from qcompiler.passes.merge_padding import MergePadding
-from qcompiler.passes.pipelining import Pipelining
+from qcompiler.passes.pipelining import BALANCED, Pipelining
 from qcompiler.passes.remove_dead import RemoveDead
 
 PREPARE: list[Pass] = [
@@ -30,7 +30,7 @@ TO_HARDWARE: list[Pass] = [
 ]
 
 
-def connecting(level: str = "balanced") -> list[Pass]:
+def connecting(level: str = BALANCED) -> list[Pass]:
     """From a folded graph to what is built, with the registers of a level of `Pipelining`."""
     return [
         InsertForks(),  # before FIFOs: demands are traced through them

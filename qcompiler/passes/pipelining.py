@@ -9,9 +9,10 @@ from qcompiler.errors import QCompilerError
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 
+BALANCED = "balanced"
 LEVELS = {
     "lean": "weight ROMs feed the arrays directly: fewer flip-flops",
-    "balanced": "block ROMs are read a beat ahead, into a register",
+    BALANCED: "block ROMs are read a beat ahead, register slices stand around engines",
     "fast": "and a register slice stands between any two modules",
 }
 
@@ -35,7 +36,7 @@ class Pipelining:
         level: A key of ``LEVELS``.
     """
 
-    level: str = "balanced"
+    level: str = BALANCED
     name: ClassVar[str] = "pipelining"
 
     def __post_init__(self) -> None:
@@ -44,19 +45,41 @@ class Pipelining:
     def run(self, graph: Graph) -> Graph:
         for name in graph.find(hw.BitSerialArray):
             graph.replace(name, replace(graph.op(name), ahead=self.level != "lean"))
-        if self.level == "fast":
-            _slices(graph)
+        if not sliced(self.level):
+            return graph
+        for name in graph:
+            for slot, value in enumerate(graph.inputs(name)):
+                if self._wanted(graph.op(value.node), graph.op(name)):
+                    suffix = f"_slice{slot}" if slot else "_slice"
+                    added = graph.add(graph.fresh(f"{name}{suffix}"), SLICE, [value])
+                    graph.reconnect(name, slot, added)
         return graph
 
+    def _wanted(self, before: hw.HardwareOp, behind: hw.HardwareOp) -> bool:
+        """Whether to cut a stream, which those that have or get a FIFO anyway need not be.
 
-def _slices(graph: Graph) -> None:
-    """A FIFO of two beats on every stream but those that have or get a FIFO anyway."""
-    ready = hw.Fifo | hw.Add | hw.Concat | hw.Multiply | hw.Sink
-    for name in graph:
-        for slot, value in enumerate(graph.inputs(name)):
-            if isinstance(graph.op(value.node), hw.Fifo | hw.Source):
-                continue
-            if not isinstance(graph.op(name), ready):
-                suffix = f"_slice{slot}" if slot else "_slice"
-                added = graph.add(graph.fresh(f"{name}{suffix}"), hw.Fifo(2), [value])
-                graph.reconnect(name, slot, added)
+        An engine that stalls holds its line buffer in the same cycle: with what stands behind it
+        that is the longest way of a ready signal, so both of its ends are cut.
+        """
+        if isinstance(before, hw.Fifo | hw.Source) or isinstance(behind, _BUFFERED):
+            return False
+        return (
+            self.level == "fast" or isinstance(before, hw.Engine) or isinstance(behind, hw.Engine)
+        )
+
+
+SLICE = hw.Fifo(2)
+"""Two registers: no path goes through it, neither of the data nor of ready."""
+
+_BUFFERED = hw.Fifo | hw.Add | hw.Concat | hw.Multiply | hw.Sink
+
+
+def sliced(level: str) -> bool:
+    """Whether engines have slices around them."""
+    return level != "lean"
+
+
+def buffered(graph: Graph, name: str) -> bool:
+    """Whether all that reads a node has or gets a FIFO anyway."""
+    users = graph.users(name)
+    return len(users) == 1 and all(isinstance(graph.op(user), _BUFFERED) for user, _ in users)

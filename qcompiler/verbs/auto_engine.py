@@ -22,19 +22,21 @@ from qcompiler.passes.engines import (
 )
 from qcompiler.passes.fold import FoldingSpace
 from qcompiler.passes.pipeline import TO_HARDWARE
+from qcompiler.passes.pipelining import BALANCED
 from qcompiler.progress import QUIET, Progress, tracked
 from qcompiler.verbs.goal import solve
 
 
 @dataclass(frozen=True)
 class Aim:
-    """What engines are chosen for: a device, MHz, and a frame rate or a LUT budget."""
+    """What engines are chosen for: a device, MHz, and a frame rate or a LUT budget; and how."""
 
     chip: Device
     clock: float
     fps: float | None = None
     lut: int | None = None
     partial_bits: int | None = None
+    pipeline: str = BALANCED
 
 
 def lower(
@@ -61,7 +63,7 @@ def decide_engines(
         return Engines(layers, aim.partial_bits)
     lowered = lower(graph, Engines(start, aim.partial_bits))[1]
     sites = engine_sites(graph, start, undecided, aim, progress)
-    space = FoldingSpace(lowered, module_price(aim.chip.family), sites)
+    space = FoldingSpace(lowered, module_price(aim.chip.family), sites, aim.pipeline)
     try:
         found = solve(space, aim.chip, aim.clock, fps=aim.fps, lut=aim.lut).graph
     except QCompilerError:  # the final folding says so, with the engines that it has

@@ -26,7 +26,7 @@ from qcompiler.passes.engines import check_engines
 from qcompiler.passes.fold import FoldingSpace, bottleneck
 from qcompiler.passes.integerize import Integerize, RequantReport
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE, connecting
-from qcompiler.passes.pipelining import check_level
+from qcompiler.passes.pipelining import BALANCED, check_level
 from qcompiler.passes.winograd import UseWinograd
 from qcompiler.progress import QUIET, Progress
 from qcompiler.resources import RTL
@@ -68,7 +68,7 @@ class Target:
     engines: Mapping[str, str] = field(default_factory=dict)
     partial_bits: int | None = None
     oversize: bool = False
-    pipeline: str = "balanced"
+    pipeline: str = BALANCED
 
     def __post_init__(self) -> None:
         check_engines(self.engines)
@@ -156,10 +156,10 @@ def compile(
     integer = run_passes(graph, [integerize], after=after)
     progress.advance()
     clock = target.clock_mhz or chip.clock_mhz
-    aim = Aim(chip, clock, target.fps, target.lut, target.partial_bits)
+    aim = Aim(chip, clock, target.fps, target.lut, target.partial_bits, target.pipeline)
     engines = decide_engines(integer, target.engines, aim, progress)
     integer, lowered = lower(integer, engines, after)
-    space = FoldingSpace(lowered, module_price(chip.family))
+    space = FoldingSpace(lowered, module_price(chip.family), level=target.pipeline)
     progress.advance()
     solution = solve(space, chip, clock, fps=target.fps, lut=target.lut)
     if after is not None:

@@ -21,7 +21,8 @@ from qcompiler.passes.connect import burst_fifos
 from qcompiler.passes.fifo_prices import FifoPrices, waiting
 from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
 from qcompiler.passes.fold_problem import FoldProblem, Pick
-from qcompiler.passes.pipeline import CONNECT
+from qcompiler.passes.pipeline import connecting
+from qcompiler.passes.pipelining import SLICE, sliced
 from qcompiler.passes.within import Search
 
 Array = np.ndarray[Any, Any]
@@ -144,7 +145,11 @@ class Room:
 
     def cost(self, graph: Graph) -> Cost:
         """What a folded graph takes with its forks and FIFOs."""
-        return total_cost(run_passes(graph, CONNECT), self.chip.family)
+        return total_cost(self.connected(graph), self.chip.family)
+
+    def connected(self, graph: Graph) -> Graph:
+        """A folded graph with its forks, registers and FIFOs."""
+        return run_passes(graph, connecting(self.space.level))
 
     def used(self, graph: Graph) -> Array:
         """`cost` as float64 [LUT, FF, BRAM, DSP]."""
@@ -170,10 +175,12 @@ class Room:
     def _learned(self, cycles: int, graph: Graph, old: FoldProblem, pick: Pick) -> FoldProblem:
         """The problem again, with what a network of it took: its FIFOs depend on the foldings."""
         self._waiting = waiting(graph)
-        connected, options = run_passes(graph, CONNECT), old.built(pick)
+        connected, options = self.connected(graph), old.built(pick)
         for source, fifo in burst_fifos(connected).items():
             streams = [connected.type(source)]
             price = self.space.choices.price(connected.op(fifo), streams, streams)
+            if sliced(self.space.level):  # it is in the place of one that is known
+                price = price - self.space.choices.price(SLICE, streams, streams)
             self._behind[options[source]] = price
         frame = bottleneck(graph)[1]
         more = self.used(graph) - self.problem(cycles, frame).total(pick.options)
@@ -255,7 +262,7 @@ def _no_room(room: Room) -> QCompilerError:
             f"the smallest folding takes about {least.lut:.0f} LUT, the budget is {room.luts:.0f}",
             hint="raise --lut or name a larger --target",
         )
-    saving = estimate(run_passes(room.space.fold(ANY, FEWEST_BLOCKS), CONNECT), room.chip)
+    saving = estimate(room.connected(room.space.fold(ANY, FEWEST_BLOCKS)), room.chip)
     if missing_blocks(saving):
         return capacity_error(saving, ["quantize to fewer bits", OVERSIZE])
     return QCompilerError(
