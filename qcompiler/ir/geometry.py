@@ -28,6 +28,20 @@ def pool_size(
     return out[0], out[1]
 
 
+def unread_edges(
+    size: Sequence[int],
+    kernel: Sequence[int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int] = (1, 1),
+) -> tuple[int, int]:
+    """Last rows and columns of (H, W) that no window over it reaches."""
+    h, w = (
+        (n - ((k - 1) * d + 1)) % s
+        for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+    )
+    return h, w
+
+
 def require_rank(shape: Sequence[int], rank: int) -> None:
     if len(shape) != rank:
         raise GraphError(f"an input with {rank} axes was expected, this has shape {tuple(shape)}")

@@ -7,12 +7,17 @@ from typing import ClassVar
 
 from qcompiler.errors import GraphError
 from qcompiler.ir import integer
+from qcompiler.ir.geometry import unread_edges
 from qcompiler.ir.graph import Graph
 
 
 @dataclass(frozen=True)
 class ExplicitPadding:
-    """A convolution's border becomes a Pad node, and a Pad on all sides two of one kind each."""
+    """A convolution's border becomes a Pad node, and a Pad on all sides two of one kind each.
+
+    Rows and columns of a border that no window reaches, as below an even size with a stride of two,
+    are not made: a line buffer would have to hold them while it waits for the next frame.
+    """
 
     name: ClassVar[str] = "explicit-padding"
 
@@ -37,9 +42,25 @@ class ExplicitPadding:
                 border = integer.Pad(((0, 0), rows, columns), pad.code)
                 graph.insert(graph.fresh(f"{name}_border"), border, name)
         for name in graph.find(integer.Pad):
+            _trim(graph, name)
+        for name in graph.find(integer.Pad):
             if all(pair == (0, 0) for pair in graph.op(name).pads):
                 graph.remove(name)
         return graph
+
+
+def _trim(graph: Graph, name: str) -> None:
+    """Leave out what the windows that read a border do not reach."""
+    users = {user for user, _ in graph.users(name)}
+    if len(users) != 1 or not isinstance(op := graph.op(users.pop()), integer.Conv | integer.Pool):
+        return
+    kernel = op.weight.shape[2:] if isinstance(op, integer.Conv) else op.kernel
+    unread = unread_edges(graph.type(name).shape[1:], kernel, op.stride, op.dilation)
+    pad = graph.op(name)
+    channels, *sides = pad.pads
+    rows, columns = ((a, b - min(b, n)) for (a, b), n in zip(sides, unread, strict=True))
+    if (rows, columns) != tuple(sides):
+        graph.replace(name, integer.Pad((channels, rows, columns), pad.code))
 
 
 def _border_of_tiles(graph: Graph, name: str) -> None:

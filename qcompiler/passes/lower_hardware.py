@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from qcompiler.errors import GraphError
 from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer
+from qcompiler.ir.geometry import unread_edges
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.planes import encode
 
@@ -137,18 +138,19 @@ def make_window(
 ) -> hw.Window:
     """The line buffer of a window over (C, H, W).
 
-    It holds two windows' worth of rows, so that the next frame comes in while the last row of this
-    one is worked on. A frame that is read pixel by pixel, or whole, is reshaped so that a "row" is
+    It holds two windows' worth of rows, and those that no window reads, so that the next frame comes
+    in while the last row of this one is worked on. A frame that is read pixel by pixel, or whole, is reshaped so that a "row" is
     one pixel, or the frame: two of them are then enough.
     """
     _, h, w = shape
+    unread, _ = unread_edges((h, w), kernel, stride, dilation)
     reshape = None
     if kernel == (1, 1) and stride == (1, 1):
         reshape = (shape[0], h * w, 1)
     elif kernel == (h, w) and dilation == (1, 1):
         reshape, kernel, stride = (shape[0], 1, h * w), (1, h * w), (1, 1)
     span = (kernel[0] - 1) * dilation[0] + 1
-    rows = max(2 * span, span + stride[0])
+    rows = max(2 * span + unread, span + stride[0])
     return hw.Window(kernel, stride, dilation, groups, repeat, rows, reshape, lanes=lanes)
 
 

@@ -28,12 +28,40 @@ def test_padding_of_a_convolution() -> None:
     before = integer_graph(integer.Conv(ones, (2, 1), (1, 0, 2, 3), pad_code=5))
     assert text(run_passes(before, [ExplicitPadding()])) == (
         "%x: 2x5x6 [-7..8] = Input() shape=(2,5,6) elem=[-7..8] step=1.0\n"
-        "%op0_pad: 2x8x9 [-7..8] = Pad(%x) pads=((0,0),(1,2),(0,3)) code=5\n"
+        "%op0_pad: 2x7x9 [-7..8] = Pad(%x) pads=((0,0),(1,1),(0,3)) code=5\n"
         "%op0: 3x3x7 [-126..144] = Conv(%op0_pad) weight=int64[3x2x3x3] stride=(2,1) pad_code=5\n"
         "%y: 3x3x7 [-126..144] = Output(%op0) shape=(2,5,6) step=1.0"
     )
     before = integer_graph(integer.Conv(W3, (2, 1), (1, 0, 2, 3), pad_code=5))
     same_values(before, run_passes(before, [ExplicitPadding()]))
+
+
+@pytest.mark.parametrize(
+    ("op", "left"),
+    [
+        (integer.Conv(W3, (2, 2), (1, 1, 2, 1), pad_code=5), ((1, 1), (1, 0))),  # 8x8, reads 7x7
+        (integer.Conv(W3, (3, 2), (1, 1, 1, 1), pad_code=5), ((1, 0), (1, 0))),  # 7x8, reads 6x7
+        (integer.Conv(W3, (4, 5), (0, 0, 1, 1), pad_code=5), ((0, 0), (0, 0))),  # 6x7, reads 3x3
+        (integer.Conv(W3, (1, 1), (1, 1, 2, 1), pad_code=5), ((1, 2), (1, 1))),
+    ],
+)
+def test_a_border_that_no_window_reaches_is_left_out(
+    op: integer.Conv, left: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    before = integer_graph(op)
+    after = run_passes(before, [ExplicitPadding()])
+    pads = [after.op(name).pads[1:] for name in after.find(integer.Pad)]
+    assert pads == ([left] if any(map(any, left)) else [])
+    same_values(before, after)
+
+
+def test_a_border_with_two_readers_stays() -> None:
+    graph = integer_graph(integer.Pad(((0, 0), (1, 1), (1, 0)), 5))
+    pool = integer.MaxPool((3, 3), (2, 2))
+    a, b = (graph.add(n, pool, ["op0"]) for n in ("a", "b"))
+    graph.add("sum", integer.Concat(), [a, b])
+    after = run_passes(graph, [ExplicitPadding()])
+    assert after.op("op0").pads == ((0, 0), (1, 1), (1, 0))
 
 
 def test_padding_of_channels_and_borders_is_parted() -> None:

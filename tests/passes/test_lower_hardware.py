@@ -56,11 +56,13 @@ def test_streams_carry_the_integer_tensors(seed: int) -> None:
     ("kernel", "stride", "dilation", "rows", "reshape"),
     [
         ((3, 3), (1, 1), (1, 1), 6, None),
-        ((2, 3), (5, 1), (1, 1), 7, None),  # the stride is longer than the window
+        ((2, 3), (5, 1), (1, 1), 8, None),  # four rows at the end are not read
+        ((1, 3), (3, 1), (1, 1), 4, None),  # the stride is longer than the window
         ((3, 3), (1, 1), (2, 2), 10, None),
         ((1, 1), (1, 1), (1, 1), 2, (4, 48, 1)),  # a row is one pixel
         ((6, 8), (1, 1), (1, 1), 2, (4, 1, 48)),  # a row is the frame
         ((1, 1), (2, 2), (1, 1), 3, None),
+        ((3, 3), (2, 2), (1, 1), 7, None),  # and the last row, which no window reads
     ],
 )
 def test_windows(
