@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import ClassVar
 
 from qcompiler.ir import hardware as hw
@@ -69,7 +70,8 @@ class SizeFifos:
             value = graph.inputs(name)[0]
             if _is_input(graph, value.node):
                 continue
-            depth = border_depth(graph.op(name), graph.type(value), frame, self.slack)
+            pace = _cycles_behind(graph, name) / graph.type(name).pixels
+            depth = border_depth(graph.op(name), graph.type(value), frame, pace, self.slack)
             if depth:
                 _put_before(graph, name, 0, depth, f"{name}_fifo")
 
@@ -96,11 +98,21 @@ def joins(graph: Graph) -> list[str]:
     return [n for n in graph if isinstance(graph.op(n), hw.Add | hw.Concat | hw.Multiply)]
 
 
-def border_depth(pad: hw.Pad, x: hw.StreamType, frame: int, slack: int = SLACK) -> int:
-    """Beats of the FIFO before a border in the middle of a network; 0 where it needs none."""
+def border_depth(
+    pad: hw.Pad, x: hw.StreamType, frame: int, pace: float = 0.0, slack: int = SLACK
+) -> int:
+    """Beats of the FIFO before a border in the middle of a network; 0 where it needs none.
+
+    Args:
+        pad: The border.
+        x: Of its input.
+        frame: Cycles from one frame to the next.
+        pace: Cycles that what is behind takes for a pixel, such as an adapter to fewer lanes.
+        slack: Beats more.
+    """
     top, left, bottom, right = pad.border
     pause = (top + bottom) * (x.shape[2] + left + right) + left + right
-    coming = -(-pause * x.words * x.beats // frame)
+    coming = ceil(pause * max(pace, x.words) * x.beats / frame)
     return max(2, coming + x.words + slack) if coming > 1 else 0
 
 

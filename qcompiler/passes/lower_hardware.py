@@ -138,9 +138,9 @@ def make_window(
 ) -> hw.Window:
     """The line buffer of a window over (C, H, W).
 
-    It holds two windows' worth of rows, and those that no window reads, so that the next frame comes
-    in while the last row of this one is worked on. A frame that is read pixel by pixel, or whole, is reshaped so that a "row" is
-    one pixel, or the frame: two of them are then enough.
+    It holds two windows' worth of rows, and those that no window reads, so that the next frame
+    comes in while the last row of this one is worked on. A frame that is read pixel by pixel, or
+    whole, is reshaped so that a "row" is one pixel, or the frame: two of them are then enough.
     """
     _, h, w = shape
     unread, _ = unread_edges((h, w), kernel, stride, dilation)

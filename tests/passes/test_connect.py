@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 import pytest
 
@@ -150,6 +152,17 @@ def test_a_border_in_the_middle_gets_a_fifo() -> None:
     # 2 rows of 6 and 2 pixels are written while nothing is taken; in the 16 beats of 144 cycles
     # that come, -(-14 * 16 // 144) = 2 arrive
     assert after.op("again_fifo").depth == 2 + 1 + 2
+
+
+def test_a_border_waits_for_what_is_behind_it() -> None:
+    """An adapter to one lane takes two cycles for each pixel of the border."""
+    graph = residual(lanes=2, channels=2)
+    graph.insert("again", hw.Pad("again", (1, 1, 1, 1), 0, lanes=2), "sum")
+    again = run_passes(graph, [InsertForks(), SizeFifos()]).op("again_fifo").depth
+    graph.insert("wide", hw.Adapter(2), graph.insert("narrow", hw.Adapter(1), "again"))
+    after = run_passes(graph, [InsertForks(), SizeFifos()])
+    frame = bottleneck(graph)[1]
+    assert after.op("again_fifo").depth == ceil(14 * 2 * 16 / frame) + 1 + 2 > again
 
 
 def test_left_alone() -> None:
