@@ -27,6 +27,7 @@ from holdout_networks import NETWORKS, Network, built
 from rich.console import Console
 from rich.table import Table
 
+from qcompiler.estimate.carry import CELL_BITS
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import device
 from qcompiler.estimate.model import module_cost
@@ -37,7 +38,7 @@ from qcompiler.verbs.verify import Stall, verify
 
 console = Console(width=120, soft_wrap=True)
 DEVICES = {"ecp5": "ecp5-85k", "xc7": "xc7a100t"}
-FLOOR = 20  # cells: errors of smaller modules are counted against as many
+FLOOR = 20  # LUT, FF, bits of adders: errors of smaller modules are counted against as many
 ERRORS = Path(__file__).resolve().parents[1] / "qcompiler" / "estimate" / "errors.json"
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "estimate.svg"
 
@@ -48,8 +49,10 @@ def row(name: str, kind: str, family: str, est: Cost, got: Mapped) -> dict[str, 
         "name": name, "kind": kind, "family": family,
         "lut": [round(est.lut), got.lut], "ff": [round(est.ff), got.ff],
         "bram": [est.bram, got.bram], "dsp": [est.dsp, got.dsp],
+        "carry": [round(est.carry), got.carry],
         "lut_error": (est.lut - got.lut) / max(got.lut, FLOOR),
         "ff_error": (est.ff - got.ff) / max(got.ff, FLOOR),
+        "carry_error": (est.carry - got.carry) / max(got.carry, FLOOR // CELL_BITS[family]),
     }  # fmt: skip
 
 
@@ -98,10 +101,10 @@ def digest(folder: Path) -> str:
 def bars(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The tracked figures, over all rows of all families."""
     out: dict[str, Any] = {}
-    for what in ("lut", "ff"):
-        sizes = [abs(r[f"{what}_error"]) for r in rows]
-        out[f"{what}_median_error"] = round(statistics.median(sizes), 4)
-        out[f"{what}_worst_error"] = round(max(sizes), 4)
+    for what in ("lut", "ff", "carry"):
+        if sizes := error_sizes(rows, what):
+            out[f"{what}_median_error"] = round(statistics.median(sizes), 4)
+            out[f"{what}_worst_error"] = round(max(sizes), 4)
     for what in ("bram", "dsp"):
         out[f"{what}_errors"] = sum(r[what][0] != r[what][1] for r in rows)
     networks = [r for r in rows if r["kind"] == "network"]
@@ -113,15 +116,18 @@ def bars(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def show(rows: list[dict[str, Any]]) -> None:
     table = Table(title="estimate / Yosys, and error")
-    for column in ("", "family", "LUT", "", "FF", "", "BRAM", "DSP", "cycles"):
+    for column in ("", "family", "LUT", "", "FF", "", "carry", "BRAM", "DSP", "cycles"):
         table.add_column(column, justify="right" if column != "" else "left")
     for r in sorted(rows, key=lambda r: (r["kind"] == "network", r["family"], r["name"])):
         pairs = {
-            w: "/".join(map(str, r[w])) for w in ("lut", "ff", "bram", "dsp", "cycles") if w in r
+            w: "/".join(map(str, r[w]))
+            for w in ("lut", "ff", "carry", "bram", "dsp", "cycles")
+            if w in r
         }
         table.add_row(
             r["name"], r["family"], pairs["lut"], f"{r['lut_error']:+.1%}", pairs["ff"],
-            f"{r['ff_error']:+.1%}", pairs["bram"], pairs["dsp"], pairs.get("cycles", ""),
+            f"{r['ff_error']:+.1%}", pairs.get("carry", ""), pairs["bram"], pairs["dsp"],
+            pairs.get("cycles", ""),
         )  # fmt: skip
     console.print(table)
     for family in DEVICES:
@@ -177,14 +183,19 @@ def errors(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def spread(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Median and worst error of LUT and FF."""
+    """Median and worst error of LUT, FF and carry cells."""
     if not rows:
         return {}
     out: dict[str, Any] = {"count": len(rows)}
-    for what in ("lut", "ff"):
-        sizes = [abs(r[f"{what}_error"]) for r in rows]
-        out[what] = [round(statistics.median(sizes), 3), round(max(sizes), 3)]
+    for what in ("lut", "ff", "carry"):
+        if sizes := error_sizes(rows, what):
+            out[what] = [round(statistics.median(sizes), 3), round(max(sizes), 3)]
     return out
+
+
+def error_sizes(rows: list[dict[str, Any]], what: str) -> list[float]:
+    """Absolute errors; of modules that have the resource, or should."""
+    return [abs(r[f"{what}_error"]) for r in rows if what in r and any(r[what])]
 
 
 def main() -> int:

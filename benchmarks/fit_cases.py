@@ -238,16 +238,18 @@ def windows() -> Iterator[Case]:
 
 def streams() -> Iterator[Case]:
     sizes = ((4, 2), (33, 2), (8, 5), (4, 17), (16, 20), (8, 33), (16, 65), (16, 100), (32, 12),
-             (32, 33), (12, 257), (24, 400), (64, 600), (7, 1000))  # fmt: skip
+             (32, 33), (12, 257), (24, 400), (64, 600), (7, 1000), (5, 3), (12, 4), (16, 7),
+             (9, 9), (24, 11), (20, 140), (30, 200), (40, 300))  # fmt: skip
     for width, depth in sizes:
         yield case(f"fifo_{width}x{depth}", hw.Fifo(depth), ((1, 32, 32), unsigned(width), 1))
     for width, outputs in ((8, 2), (32, 3), (16, 4)):
         yield case(f"fork_{width}x{outputs}", hw.Fork(outputs), ((1, 8, 8), unsigned(width), 1))
     ratios = ((1, 2, 4), (1, 3, 8), (4, 8, 4), (8, 16, 2), (2, 16, 2), (2, 1, 4), (4, 2, 8),
               (8, 2, 4), (16, 2, 4), (16, 1, 4), (12, 4, 4), (9, 1, 8), (32, 8, 4),
-              (16, 9, 4), (9, 4, 5), (8, 12, 3), (12, 1, 7))  # fmt: skip
+              (16, 9, 4), (9, 4, 5), (8, 12, 3), (12, 1, 7), (5, 1, 8), (6, 1, 8), (10, 1, 6),
+              (14, 2, 5))  # fmt: skip
     for have, want, bits in ratios:
-        source = ((576, 8, 8), unsigned(bits), have)
+        source = ((10_080, 8, 8), unsigned(bits), have)
         yield case(f"adapter_{have}to{want}_{bits}", hw.Adapter(want), source)
     rng = random.Random(7)
     for k in range(10):

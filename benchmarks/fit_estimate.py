@@ -29,7 +29,8 @@ def table(cases: list[Case], found: dict[str, Cells], family: str) -> list[str]:
         errors.append((est.lut - got.lut) / max(got.lut, 1))
         rows.append(
             f"{one.name:24} LUT {got.lut:5} {est.lut:7.0f} {errors[-1]:+5.0%}"
-            f"  FF {got.ff:5} {est.ff:6.0f}  BRAM {got.bram:2} {est.bram:2}"
+            f"  FF {got.ff:5} {est.ff:6.0f}  carry {got.carry:4} {est.carry:4.0f}"
+            f"  BRAM {got.bram:2} {est.bram:2}"
             f"  DSP {got.dsp:2} {est.dsp:2}"
         )
     size = np.abs(errors)

@@ -20,10 +20,11 @@ from rich.table import Table
 from qcompiler.estimate.devices import device
 from qcompiler.estimate.engines import module_price
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rates import bottleneck
 from qcompiler.models.mobilenet_v2 import mobilenet_v2
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.engines import Engines, engine_of_layers
-from qcompiler.passes.fold import FoldingSpace, bottleneck
+from qcompiler.passes.fold import FoldingSpace
 from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import TO_HARDWARE
 from qcompiler.quant.config import QuantConfig

@@ -1,4 +1,4 @@
-"""Clock after place and route: the demo network, and ResNet-8's largest bit-serial array alone.
+"""Clock after place and route: the demo network at all pipeline levels, ResNet-8's largest array.
 
 Usage: make bench-pnr. ECP5-85, speed grades 6 and 8. What was measured is kept in results/pnr.json
 with a digest of the Verilog; a run measures what is new or changed. Quantized networks are kept in
@@ -14,6 +14,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
 from qcompiler.models.data import cifar_calibration, raw_pixels
 from qcompiler.models.resnet8 import ResNet8, load_resnet8
+from qcompiler.passes.pipelining import BALANCED
 from qcompiler.quant.config import QuantConfig
 from qcompiler.report.pnr_tables import node_table, path_text
 from qcompiler.verbs.compile import Target, write_build
@@ -44,19 +47,21 @@ KEPT = Path(__file__).resolve().parents[1] / "build" / "bench-pnr"
 CHIP = device("ecp5-85k")
 GRADES = {6: 125.0, 8: 160.0}
 """Speed grade and the clock that is aimed at, MHz."""
+_AREA = ("LUT", "FF")
 FPS = 500
 _FLOWS = Path(pnr_registers.__file__).parent
 FLOW = [_FLOWS / "pnr_registers.py", _FLOWS / "pnr_wrapper.py", _FLOWS / "pnr_tools.py"]
 console = Console(soft_wrap=True, width=160)
 
 
-def demo_build(folder: Path) -> Graph:
-    """The build of `make demo`; returns its hardware graph."""
+def demo_build(folder: Path, pipeline: str = BALANCED) -> Graph:
+    """The build of `make demo`, or with other registers; returns its hardware graph."""
     network = KEPT / "demo" / "net.qc"
     if not network.is_dir():
         demo(KEPT / "demo", images=1)
-    compiled = compile_network(network, TARGET)
-    write_build(compiled, TARGET, CHIP, folder)
+    target = replace(TARGET, pipeline=pipeline)
+    compiled = compile_network(network, target)
+    write_build(compiled, target, CHIP, folder)
     return compiled.hardware
 
 
@@ -91,7 +96,12 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(scratch) / "build"
 
 
-DESIGNS: dict[str, Callable[[Path], Graph]] = {"demo": demo_build, "resnet8_array": resnet8_array}
+DESIGNS: dict[str, Callable[[Path], Graph]] = {
+    "demo": demo_build,
+    "resnet8_array": resnet8_array,
+    "demo_lean": partial(demo_build, pipeline="lean"),
+    "demo_fast": partial(demo_build, pipeline="fast"),
+}
 
 
 def digest(folder: Path) -> str:
@@ -104,7 +114,7 @@ def digest(folder: Path) -> str:
 
 def measure(name: str, folder: Path, graph: Graph, grade: int, seed: int) -> dict[str, Any]:
     """Place and route one build for one grade."""
-    placement = Placement(GRADES[grade], seed, grade, wrapped=name != "demo")
+    placement = Placement(GRADES[grade], seed, grade, wrapped=name == "resnet8_array")
     report = place_and_route(folder, CHIP, placement, progress=lambda step: None)
     if len(report.nodes) > 1:
         console.print(node_table(graph, report))
@@ -149,10 +159,11 @@ def main() -> int:
                 if cells.found.get(key, {}).get("verilog") != verilog:
                     found = measure(name, folder, graph, grade, options.seed)
                     cells.put(key, found | {"verilog": verilog})
-    table = Table("", "grade", "MHz", "frames/s", title="Clock after place and route")
+    table = Table("", "grade", "MHz", "frames/s", "LUT", "FF", title="Clock after place and route")
     for key, cell in cells.found.items():
         name, grade = key.rsplit("_grade", 1)
-        table.add_row(name, grade, str(cell["mhz"]), str(cell["frames_per_second"] or "-"))
+        figures = [cell["mhz"], cell["frames_per_second"] or "-", *map(cell["used"].get, _AREA)]
+        table.add_row(name, grade, *map(str, figures))
     console.print(table)
     for name, value in bars(cells).items():
         console.print(f"{name}: {value}")

@@ -13,6 +13,7 @@ from qcompiler.errors import QCompilerError, VerificationError
 from qcompiler.quant.config import LayerBits, QuantConfig
 from qcompiler.verbs.compile import Compiled, Target, compile
 from qcompiler.verbs.demo import Demo, demo
+from qcompiler.verbs.energy import EnergyReport, energy
 from qcompiler.verbs.estimate import estimate
 from qcompiler.verbs.quantize import Quantized, quantize
 from qcompiler.verbs.synth import synth
@@ -22,6 +23,7 @@ from qcompiler.verbs.verify import Stall, Verified, lopsided, verify
 __all__ = [
     "Compiled",
     "Demo",
+    "EnergyReport",
     "Interrupted",
     "LayerBits",
     "QCompilerError",
@@ -35,6 +37,7 @@ __all__ = [
     "Verified",
     "compile",
     "demo",
+    "energy",
     "estimate",
     "lopsided",
     "quantize",

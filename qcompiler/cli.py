@@ -9,6 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from qcompiler import __version__
+from qcompiler.cli_energy import energy
 from qcompiler.cli_explore import explore
 from qcompiler.cli_train import INTERRUPTED, train
 from qcompiler.errors import QCompilerError
@@ -302,7 +303,7 @@ def estimate(
     folder = Build.read(build)
     report = run(folder, target)
     out.print(cost_table(report))
-    for line in summary(report, float(folder.manifest["target"]["clock_mhz"])):
+    for line in summary(report, folder.clock_on(report.device)):
         out.print(line)
     out.print(clock_line(folder.hardware, report.device, report.cycles))
     out.print(fifo_line(folder.hardware))
@@ -336,6 +337,12 @@ def synth(
     from qcompiler.verbs import synth as verb
     from qcompiler.verbs.build import Build
 
+    if not pnr and (freq, seed, speed, pins) != (None, 1, None, None):
+        raise QCompilerError(
+            "is of place and route",
+            where="--freq, --seed, --speed, --lpf or --pcf",
+            hint="give --pnr with it",
+        )
     folder = Build.read(build)
     with Bars() as bars:
         if pnr:
@@ -350,6 +357,7 @@ def synth(
         out.print(line)
 
 
+app.command()(energy)
 app.command()(explore)
 
 

@@ -25,9 +25,12 @@ def explore(
         Path, typer.Option("-o", "--output", help="Folder of the sweep; kept and added to.")
     ],
     bits: Annotated[
-        str,
-        typer.Option(help="Widths to quantize to: `4` for weights and codes, `4/8` for each."),
-    ] = "8,6,4,3,2",
+        str | None,
+        typer.Option(
+            help="Widths to quantize a .pt2 to: `4` for weights and codes, `4/8` for each; "
+            "8,6,4,3,2."
+        ),
+    ] = None,
     target: Annotated[str, typer.Option(help="Devices, separated by commas.")] = "ecp5-85k",
     fps: Annotated[
         str | None, typer.Option(help="Frames per second to reach, each a goal.")
@@ -48,8 +51,9 @@ def explore(
     ] = None,
     test_images: Annotated[int, typer.Option(min=1, help="Most images of --test.")] = 1000,
     method: Annotated[
-        str, typer.Option(help="Of quantization, as `quantize --method` takes it.")
-    ] = "mse",
+        str | None,
+        typer.Option(help="Of quantization of a .pt2, as `quantize --method` takes it; mse."),
+    ] = None,
     clock: Annotated[
         float | None, typer.Option(help="Clock in MHz; each device's usual one.")
     ] = None,
@@ -93,12 +97,18 @@ def explore(
 
     need("matplotlib", "3.8")
     need("plotly", "6")
+    if (bits or method) and not any(path.suffix == ".pt2" for path in models):
+        raise QCompilerError(
+            "is for a float network, these are quantized",
+            where="--bits" if bits else "--method",
+            hint="leave it out, or give a .pt2 with --calibration",
+        )
     sweep = Sweep(
         devices=_words(target, "--target"),
         fps=_numbers(fps, "--fps"),
         lut=_words(lut, "--lut") if lut else (),
-        bits=_widths(bits),
-        config=QuantConfig(method=method),
+        bits=_widths(bits or "8,6,4,3,2"),
+        config=QuantConfig(method=method or "mse"),
         target=Target(clock_mhz=clock, requant=requant, engines=parse_engines(engine or [])),
         test_images=test_images,
     )
@@ -124,6 +134,12 @@ def explore(
     draw_html(results, paths[-1])
     out.print(f"wrote {', '.join(map(str, paths))}")
     out.print(f"the networks to compile are in {output / 'networks'}")
+    if not any(result.built for result in results):
+        raise QCompilerError(
+            f"none of the {len(results)} points can be built",
+            where=str(output),
+            hint="the notes above say why: ask for less, or name larger devices",
+        )
 
 
 def _words(text: str, option: str) -> tuple[str, ...]:

@@ -99,10 +99,11 @@ struct Stream {
     std::FILE* capture = nullptr;
 
     uint64_t accepted = 0, blocked = 0, frame = 0;
+    uint64_t switched = 0, ones = 0;  // bits that differ from the beat before, and that are set
     uint64_t base = 0;  // where the file's current frame (of a window) or beat begins
     bool at_start = true, held = false, held_last = false;
     bool mismatched = false, faulted = false, overrun = false;
-    Words held_data;
+    Words held_data, before;
 
     void load(const char* path);
     void start();
@@ -110,6 +111,7 @@ struct Stream {
     bool observe(uint64_t cycle, bool valid, bool ready, bool last, const uint32_t* data);
     bool take(uint64_t cycle, bool last, const uint32_t* data);
     bool compare(uint64_t cycle, bool last, const uint32_t* data);
+    void count(const uint32_t* data);
     std::string hex(const uint32_t* data, int extra = -1) const;
 };
 
@@ -159,7 +161,7 @@ void Stream::load(const char* path) {
 }
 
 void Stream::start() {
-    accepted = blocked = frame = base = 0;
+    accepted = blocked = frame = base = switched = ones = 0;
     at_start = true;
     held = false;
     if (windowed) window.start();
@@ -203,6 +205,7 @@ bool Stream::observe(uint64_t cycle, bool valid, bool ready, bool last, const ui
 bool Stream::take(uint64_t cycle, bool last, const uint32_t* data) {
     moved = true;
     bool wrong = compare(cycle, last, data);
+    count(data);
     if (frames && at_start)
         std::fprintf(report,
                      "{\"event\":\"start\",\"stream\":\"%s\",\"cycle\":%" PRIu64 ",\"frame\":%" PRIu64 "}\n",
@@ -218,6 +221,15 @@ bool Stream::take(uint64_t cycle, bool last, const uint32_t* data) {
     ++accepted;
     if (stored) step();
     return wrong;
+}
+
+// Hamming distance to the beat before, and weight; the first beat has none before it.
+void Stream::count(const uint32_t* data) {
+    for (unsigned word = 0; word < words; ++word) {
+        if (accepted) switched += uint64_t(__builtin_popcount(data[word] ^ before[word]));
+        ones += uint64_t(__builtin_popcount(data[word]));
+        before[word] = data[word];
+    }
 }
 
 bool Stream::compare(uint64_t cycle, bool last, const uint32_t* data) {
@@ -251,6 +263,7 @@ Stream parse(char* line) {
     s.width = unsigned(std::stoul(fields[1]));
     s.words = (s.width + 31) / 32;
     s.held_data.assign(s.words, 0);
+    s.before.assign(s.words, 0);
     s.frames = fields[2] == "1";
     s.bounded = fields[3] != "-";
     if (s.bounded) s.total = std::stoull(fields[3]);
@@ -317,8 +330,8 @@ void qc_summary(int id, int valid, int ready) {
     Stream& s = streams[size_t(id)];
     std::fprintf(report,
                  "{\"event\":\"summary\",\"stream\":\"%s\",\"accepted\":%" PRIu64 ",\"blocked\":%" PRIu64
-                 ",\"valid\":%d,\"ready\":%d}\n",
-                 s.name.c_str(), s.accepted, s.blocked, valid, ready);
+                 ",\"switched\":%" PRIu64 ",\"ones\":%" PRIu64 ",\"valid\":%d,\"ready\":%d}\n",
+                 s.name.c_str(), s.accepted, s.blocked, s.switched, s.ones, valid, ready);
     if (s.capture) std::fclose(s.capture);
     s.capture = nullptr;
 }

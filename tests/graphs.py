@@ -13,10 +13,11 @@ from qcompiler.estimate.engines import module_price
 from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer, nn
 from qcompiler.ir.graph import Graph, Value
+from qcompiler.ir.rates import bottleneck
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.choices import may_be_serial
-from qcompiler.passes.fold import FoldingSpace, bottleneck
+from qcompiler.passes.fold import FoldingSpace
 from qcompiler.passes.integerize import Integerize
 from qcompiler.passes.pipeline import PREPARE, TO_HARDWARE
 from qcompiler.quant.align import AlignResiduals

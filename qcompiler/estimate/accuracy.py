@@ -17,17 +17,19 @@ PATH = Path(__file__).with_name("errors.json")
 
 @dataclass(frozen=True)
 class Errors:
-    """Relative errors of LUT and FF over some modules or networks: (median, worst).
+    """Relative errors over some modules or networks: (median, worst).
 
     Args:
         count: How many there were.
         lut: Of LUT.
         ff: Of FF.
+        carry: Of carry cells; None where none has been measured.
     """
 
     count: int
     lut: tuple[float, float]
     ff: tuple[float, float]
+    carry: tuple[float, float] | None = None
 
 
 def module_errors(family: str, kind: str) -> Errors | None:
@@ -37,13 +39,22 @@ def module_errors(family: str, kind: str) -> Errors | None:
     return _errors(row)
 
 
+def carry_known(family: str) -> bool:
+    """Carry cells of this family have been compared with Yosys."""
+    modules = module_errors(family, "")
+    return modules is not None and modules.carry is not None
+
+
 def network_errors(family: str) -> Errors | None:
     """Of whole networks; None for a family that was not measured."""
     return _errors(_measured().get(family, {}).get("networks"))
 
 
 def _errors(row: dict[str, Any] | None) -> Errors | None:
-    return Errors(row["count"], tuple(row["lut"]), tuple(row["ff"])) if row else None
+    if not row:
+        return None
+    carry = tuple(row["carry"]) if "carry" in row else None
+    return Errors(row["count"], tuple(row["lut"]), tuple(row["ff"]), carry)
 
 
 @cache

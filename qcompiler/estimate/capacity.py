@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qcompiler.errors import QCompilerError
-from qcompiler.estimate.devices import DEVICES, FAMILIES
+from qcompiler.estimate.devices import DEVICES
 from qcompiler.estimate.report import Report, Row
 from qcompiler.ir import hardware as hw
 
@@ -39,7 +39,7 @@ def capacity_error(report: Report, ways: Sequence[str]) -> QCompilerError:
         f"weights and buffers take {report.total.bram} block RAMs of {chip.bram_kbit} kbit, "
         f"{chip.name} has {chip.brams}: {missing} are missing, {_bits(missing, report):,} bits. "
         f"They are in {named}{more}",
-        hint=", or ".join([*ways, _larger(report)]),
+        hint=", or ".join([*ways, larger(report)]),
     )
 
 
@@ -56,13 +56,16 @@ def _bits(blocks: int, report: Report) -> int:
     return blocks * report.device.bram_kbit * 1024
 
 
-def _larger(report: Report) -> str:
-    """The smallest devices of every family that have as many bits of block RAM."""
-    needed = _bits(report.total.bram, report)
-    enough = {}
-    for device in sorted(DEVICES.values(), key=lambda d: -d.brams):
-        enough_bits = device.brams * device.bram_kbit * 1024 >= needed
-        if enough_bits and device.family in FAMILIES:
-            enough[device.family] = device
-    named = " or ".join(f"{device.name} ({device.brams})" for device in enough.values())
-    return f"name a larger --target: {named}" if named else "no known --target has as many"
+def larger(report: Report) -> str:
+    """The smallest device of the family that has enough of everything."""
+    chip, total = report.device, report.total
+    enough = [
+        d
+        for d in DEVICES.values()
+        if d.family == chip.family
+        and min(d.luts - total.lut, d.ffs - total.ff, d.brams - total.bram, d.dsps - total.dsp) >= 0
+    ]
+    if enough:
+        least = min(enough, key=lambda d: (d.luts, d.brams))
+        return f"name a larger --target: {least.name} has {least.luts} LUT and {least.brams} BRAM"
+    return f"name a --target of another family: no known {chip.family} has as much"

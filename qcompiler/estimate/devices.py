@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -165,6 +166,8 @@ def _check(field: str, value: Any, kind: type, where: str) -> None:
     least = 1 if field in ("luts", "ffs") else 0
     if kind in (int, float) and not (value >= least and (field != "clock_mhz" or value > 0)):
         raise QCompilerError(f"{field} is {value}, a larger number was expected", where=where)
+    if kind is float and not isfinite(value):
+        raise QCompilerError(f"{field} is {value}, a finite number was expected", where=where)
 
 
 def _families() -> dict[str, Family]:
@@ -180,6 +183,18 @@ FAMILY: Mapping[str, Family] = MappingProxyType(_families())
 """All families by name, also those without a cost model."""
 FAMILIES = tuple(name for name, family in FAMILY.items() if family.cost_model)
 """Families with a cost model."""
+
+
+def check_cost_model(family: str) -> None:
+    """Raise QCompilerError where there is none."""
+    if family not in FAMILIES:
+        raise QCompilerError(
+            f"no cost model for family {family!r} yet",
+            hint=f"there are those of {', '.join(FAMILIES)}; `qcompiler synth --target` counts the "
+            "cells of a build for others, too",
+        )
+
+
 BRAM_SHAPES: Mapping[str, tuple[Shape, ...]] = {n: f.bram_shapes for n, f in FAMILY.items()}
 """Shapes of one block as Yosys uses it. A RAMB36 of xc7 counts as two blocks of 18 kbit."""
 DEVICES: dict[str, Device] = read_devices(TABLE, FAMILY)

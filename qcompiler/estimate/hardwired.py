@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from qcompiler.estimate.carry import counter_cells
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.parts import Parts, counter_bits, counter_features
+from qcompiler.estimate.parts import (
+    LEAST_RUN,
+    SHIFT_BITS,
+    Parts,
+    counter_bits,
+    counter_features,
+)
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.adder_graph import AdderGraph
 from qcompiler.ir.hardware import StreamType
@@ -14,8 +21,6 @@ from qcompiler.ir.serial_plan import SerialPlan
 from qcompiler.ir.types import IntType
 
 Types = Sequence[StreamType]
-LEAST_RUN = 3
-"""Registers in a row, nothing else reading them, that Yosys puts in a LUT of xc7."""
 
 
 def hardwired(op: hw.Hardwired, inputs: Types, outputs: Types, family: str) -> list[Parts]:
@@ -30,7 +35,8 @@ def hardwired(op: hw.Hardwired, inputs: Types, outputs: Types, family: str) -> l
     }
     ff = (op.beats - 1) * op.simd * act.bits
     ff += counter_bits(op.beats, plan.period, plan.entries, op.words) + plan.zeros_follow + 4
-    return [Parts("hardwired", ends | sums, fixed + Cost(ff=ff))]
+    carry = counter_cells(family, op.beats, plan.period, plan.entries, op.words)
+    return [Parts("hardwired", ends | sums, fixed + Cost(ff=ff, carry=carry))]
 
 
 @lru_cache(maxsize=1024)
@@ -52,7 +58,7 @@ def _serial(
     runs = []
     if family == "xc7":  # whose LUTs hold up to 32 registers in a row, also those of tlast
         runs = [*plan.runs(LEAST_RUN), *([plan.done] if plan.done >= LEAST_RUN else [])]
-    return sizes, Cost(lut=sum(-(-length // 32) for length in runs), ff=ff - sum(runs))
+    return sizes, Cost(lut=sum(-(-length // SHIFT_BITS) for length in runs), ff=ff - sum(runs))
 
 
 def _sum_lut(operands: int, digit: int, family: str) -> int:

@@ -117,7 +117,13 @@ def weight_rom_cost(width: int, depth: int, family: str) -> Cost:
 
 
 def rom_cost_of(
-    contents: Array, width: int, family: str, *, rows: int = 1, counted: bool = False
+    contents: Array,
+    width: int,
+    family: str,
+    *,
+    rows: int = 1,
+    counted: bool = False,
+    lanes: int = 1,
 ) -> Cost:
     """A ROM whose words are known: constant and repeated columns are free.
 
@@ -128,17 +134,19 @@ def rom_cost_of(
         rows: Equal parts of the ROM; where a column is the same in all, the address bits that tell
             them apart are not needed.
         counted: See `rom_cost`.
+        lanes: ROMs that are read at one address, each of ``width`` bits, side by side in
+            ``contents``: equal columns of all of them are one.
     """
     depth = len(contents)
     if depth < 2 or _to_blocks(width, depth, family):
-        return rom_cost(width, depth, family)
-    found = columns(contents, width)
+        return Cost.sum([rom_cost(width, depth, family)] * lanes)
+    found = columns(contents, lanes * width)
     lut = 0.0
-    for column in found:
+    for column in {tuple(bit ^ column[0] for bit in column) for column in found}:
         parts = np.array(column).reshape(rows, -1)
         inputs = depth // rows if (parts == parts[0]).all() else depth
         lut += _rom_bit(inputs, family, counted)
-    return Cost(lut, len(found), memory_bits=width * depth)
+    return Cost(lut, len(found), memory_bits=lanes * width * depth)
 
 
 def columns(contents: Array, width: int) -> set[tuple[int, ...]]:
@@ -173,8 +181,8 @@ def _rom_bit(depth: int, family: str, counted: bool) -> float:
         return 1.0 if depth > 2 else 0.0
     if family == "xc7" and counted:
         return max(1.0, 4.7 * depth / 64)
-    if family == "xc7":  # MUXF7 and MUXF8 join up to four LUT6 for nothing
-        tables = -(-depth // 64)
+    if family == "xc7":  # MUXF7 and MUXF8 join two or four LUT6 for nothing
+        tables = 1 << max((depth - 1).bit_length() - 6, 0)
         return tables if tables <= 4 else 1.35 * depth / 64
     return 2.45 * depth / 16 - 1.5
 

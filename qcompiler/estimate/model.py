@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qcompiler.errors import QCompilerError
 from qcompiler.estimate import arithmetic, pointwise, streams
 from qcompiler.estimate.array import array
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.devices import FAMILIES
+from qcompiler.estimate.devices import check_cost_model
 from qcompiler.estimate.hardwired import hardwired
 from qcompiler.estimate.multiplier import multipliers
 from qcompiler.estimate.parts import Parts
@@ -35,12 +34,7 @@ def module_cost(op: Any, inputs: Types, outputs: Types, family: str) -> Cost:
 
 def module_parts(op: Any, inputs: Types, outputs: Types, family: str) -> list[Parts]:
     """The sizes that `module_cost` prices."""
-    if family not in FAMILIES:
-        raise QCompilerError(
-            f"no cost model for family {family!r} yet",
-            hint=f"there are those of {', '.join(FAMILIES)}; `qcompiler synth --target` counts the "
-            "cells of a build for others, too",
-        )
+    check_cost_model(family)
     return _RULES[type(op)](op, inputs, outputs, family)
 
 

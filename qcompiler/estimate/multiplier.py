@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 
+from qcompiler.estimate.carry import adder_cells, counter_cells
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.memory import ram_cost, weight_rom_cost
 from qcompiler.estimate.parts import Parts, counter_bits, counter_features, even
@@ -61,10 +62,12 @@ def multiplier_parts(plan: ProductPlan, pe: int, sets: int, acc_bits: int, famil
     parts = plan.partial_beats if plan.spills else 1
     counters = counter_features(family, plan.beats, depth, parts)
     operands = signed_bits(plan.act), plan.weight_bits
+    adders = _adders(plan, acc_bits, inside)
+    accumulators = _accumulators(plan, acc_bits, inside)
     features = {
         "one": 1.0,
-        "add": pe * _adders(plan, acc_bits, family, first=int(inside)),
-        "accumulate": pe * _accumulators(plan, acc_bits, family, inside),
+        "add": pe * sum(even(bits, family) for bits in adders),
+        "accumulate": pe * sum(even(bits, family) for bits in accumulators),
         "soft": 0 if block or min(operands) == 1 else pe * plan.simd * prod(operands),
         "negate": pe * plan.simd * max(operands) if min(operands) == 1 else 0,
         "counters": counters["step"] + counters["last"],
@@ -73,22 +76,28 @@ def multiplier_parts(plan: ProductPlan, pe: int, sets: int, acc_bits: int, famil
     ff += _control(plan, family) + (0 if inside else 2 * plan.simd * plan.act.bits)
     rom = weight_rom_cost(pe * plan.simd * plan.weight_bits, depth, family)
     dsp = pe * plan.simd if block else 0
-    return Parts("multipliers", features, Cost(ff=ff, dsp=dsp) + rom)
+    carry = pe * sum(adder_cells(bits, family) for bits in adders + accumulators)
+    if not block:  # a product by 0 and -1, or of LUTs: both end in an adder
+        width = max(operands) if min(operands) == 1 else sum(operands)
+        carry += pe * plan.simd * adder_cells(width, family)
+    carry += counter_cells(family, plan.beats, depth, parts)
+    return Parts("multipliers", features, Cost(ff=ff, dsp=dsp, carry=carry) + rom)
 
 
-def _adders(plan: ProductPlan, acc_bits: int, family: str, *, first: int) -> int:
-    """Adder bits of the tree from level ``first`` on."""
-    nodes = [node for level in plan.levels[first:] for node in level if node.right is not None]
-    return sum(even(min(node.width, acc_bits), family) for node in nodes)
+def _adders(plan: ProductPlan, acc_bits: int, inside: bool) -> list[int]:
+    """Width of each adder of one output's tree that is not in a block."""
+    levels = plan.levels[1 if inside else 0 :]
+    nodes = [node for level in levels for node in level if node.right is not None]
+    return [min(node.width, acc_bits) for node in nodes]
 
 
-def _accumulators(plan: ProductPlan, acc_bits: int, family: str, inside: bool) -> int:
-    """Adder bits of the accumulators; results of one beat are not accumulated."""
+def _accumulators(plan: ProductPlan, acc_bits: int, inside: bool) -> list[int]:
+    """Width of each accumulator; results of one beat are not accumulated."""
     if plan.beats == 1:
-        return 0
+        return []
     first = plan.partial_width if plan.has_partial else acc_bits
-    found = 0 if inside and plan.simd == 1 else even(min(first, acc_bits), family)
-    return found + (even(acc_bits, family) if plan.spills else 0)
+    found = [] if inside and plan.simd == 1 else [min(first, acc_bits)]
+    return found + [acc_bits] * plan.spills
 
 
 def _registers(plan: ProductPlan, acc_bits: int, inside: bool) -> int:

@@ -12,6 +12,10 @@ from qcompiler.estimate.winograd_coefficients import WINOGRAD
 
 _TABLES = COEFFICIENTS | WINOGRAD | HARDWIRED
 
+LEAST_RUN, SHIFT_BITS = 3, 32
+"""Registers in a row that nothing else reads: from how many on, and up to how many, Yosys puts them
+in a LUT of xc7."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -61,6 +65,13 @@ def counter_features(family: str, *states: int) -> dict[str, float]:
         "last": sum(equal_lut(n, family) for n in found),
         "wrap": sum(clog2(n) for n in found if n & (n - 1)),
     }
+
+
+def delay_cost(registers: int, family: str, count: int = 1) -> Cost:
+    """``count`` bits that each pass so many registers, not reset and read by nothing else."""
+    if family == "xc7" and registers >= LEAST_RUN:
+        return Cost(lut=count * -(-registers // SHIFT_BITS))
+    return Cost(ff=count * registers)
 
 
 def counter_bits(*states: int) -> int:

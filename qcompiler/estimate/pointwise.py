@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from qcompiler.estimate.arithmetic import multiplier_blocks
+from qcompiler.estimate.carry import adder_cells, counter_cells
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.memory import ram_cost, rom_cost_of
 from qcompiler.estimate.parts import Parts, clog2, counter_bits, counter_features, even
@@ -34,10 +33,12 @@ def multiply(op: hw.Multiply, inputs: Types, outputs: Types, family: str) -> lis
     held = ram_cost(op.lanes * q.bits, x.words, family)
     if x.words == 1:
         held = Cost(ff=op.lanes * q.bits * (1 if inside else 2))
+    zeros = [(op.x_zero, p.bits)] * (not inside) + [(op.gate_zero, q.bits)]  # or in the block
+    subtracted = [bits for zero, bits in zeros if zero]
     features = {
         "one": 1,
         "bits": 2 * clog2(x.words),
-        "zeros": op.lanes * _zero_bits(op, p.bits, q.bits, family),
+        "zeros": op.lanes * sum(even(bits, family) for bits in subtracted),
         "partial": op.lanes * max(dsp - 1, 0) * outputs[0].elem.bits,
         "soft": 0 if dsp else op.lanes * p.bits * q.bits,
         **counter_features(family, x.words, x.words, x.pixels),
@@ -45,10 +46,7 @@ def multiply(op: hw.Multiply, inputs: Types, outputs: Types, family: str) -> lis
     ff = 5 + counter_bits(x.words, x.words, x.pixels)
     if not inside:
         ff += op.lanes * (p.bits + outputs[0].elem.bits)
-    return [Parts("multiply", features, Cost(ff=ff, dsp=op.lanes * dsp) + held)]
-
-
-def _zero_bits(op: hw.Multiply, p_bits: int, q_bits: int, family: str) -> int:
-    """Bits of the subtractions of a lane."""
-    pairs = (op.x_zero, p_bits), (op.gate_zero, q_bits)
-    return int(np.sum([even(bits, family) for zero, bits in pairs if zero]))
+    carry = counter_cells(family, x.words, x.words, x.pixels)
+    carry += op.lanes * sum(adder_cells(bits, family) for bits in subtracted)
+    carry += 0 if dsp else op.lanes * adder_cells(p.bits + q.bits, family)
+    return [Parts("multiply", features, Cost(ff=ff, dsp=op.lanes * dsp, carry=carry) + held)]

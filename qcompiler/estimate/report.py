@@ -9,11 +9,10 @@ from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import Device
 from qcompiler.estimate.model import module_cost
 from qcompiler.estimate.timing import frame_latency
-from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rates import bottleneck, node_cycles
 
 SHOWN = 4  # modules that are named
-_ARRAYS = tuple(op.__name__ for op in (hw.BitSerialArray, hw.DepthwiseArray, hw.MultiplierArray))
 
 
 @dataclass(frozen=True)
@@ -144,14 +143,13 @@ def total_cost(graph: Graph, family: str) -> Cost:
 def estimate(graph: Graph, device: Device) -> Report:
     """Price every node of a folded hardware graph and time the pipeline."""
     rows = tuple(_row(graph, name, device.family) for name in graph)
-    # an array and its line buffer are busy together: the array is the one to name
-    slowest = max(rows, key=lambda row: (row.cycles, row.kind in _ARRAYS))
+    name, cycles = bottleneck(graph)
     return Report(
         device,
         rows,
         Cost.sum(row.cost for row in rows),
-        slowest.node,
-        slowest.cycles,
+        name,
+        cycles,
         frame_latency(graph),
     )
 
@@ -160,4 +158,4 @@ def _row(graph: Graph, name: str, family: str) -> Row:
     op: Any = graph.op(name)
     inputs, outputs = [graph.type(v) for v in graph.inputs(name)], graph.types(name)
     cost = module_cost(op, inputs, outputs, family)
-    return Row(name, type(op).__name__, cost, op.cycles(inputs, outputs))
+    return Row(name, type(op).__name__, cost, node_cycles(graph, name))

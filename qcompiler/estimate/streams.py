@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import lcm
 
+from qcompiler.estimate.carry import adder_cells, comparator_cells, counter_cells
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.memory import ram_cost
 from qcompiler.estimate.parts import Parts, clog2, counter_bits, counter_features
@@ -23,9 +24,16 @@ def fifo(op: hw.Fifo, inputs: Types, outputs: Types, family: str) -> list[Parts]
     rows -= deep
     bits = clog2(rows)
     count = clog2(op.depth)
-    features = {"one": 1, "bits": bits, "wrap": bits if rows & (rows - 1) else 0}
+    features = {
+        "one": 1,
+        "bits": bits,
+        "count": count,
+        "wrap": bits if rows & (rows - 1) else 0,
+        "second": int(deep),
+    }
     ff = 2 * bits + count + 3 + (width + 1 if deep else 0)
-    return [Parts("fifo", features, Cost(ff=ff) + ram_cost(width, rows, family))]
+    carry = counter_cells(family, rows, rows, op.depth)
+    return [Parts("fifo", features, Cost(ff=ff, carry=carry) + ram_cost(width, rows, family))]
 
 
 def fork(op: hw.Fork, inputs: Types, outputs: Types, family: str) -> list[Parts]:
@@ -44,11 +52,26 @@ def turn_parts(width: int, ratio: int, family: str, *, join: bool) -> list[Parts
     if ratio == 1:
         return []
     if join:
-        ff = Cost(ff=width + 2 + clog2(ratio))
-        return [Parts("upsize", {"one": 1, "bits": clog2(ratio)}, ff)]
-    choices = -(-(ratio - 1) // 3) if family == "xc7" else ratio - 1
-    features = {"one": 1, "bits": clog2(ratio), "mux": width // ratio * choices}
-    return [Parts("downsize", features, Cost(ff=clog2(ratio)))]
+        fixed = Cost(ff=width + 2 + clog2(ratio), carry=counter_cells(family, ratio))
+        return [Parts("upsize", {"one": 1, "bits": clog2(ratio)}, fixed)]
+    features = {"one": 1, "bits": clog2(ratio), "mux": width // ratio * _choose(ratio, family)}
+    fixed = Cost(ff=clog2(ratio), carry=counter_cells(family, ratio))
+    return [Parts("downsize", features, fixed)]
+
+
+def _choose(words: int, family: str) -> float:
+    """LUTs of a bit that a shift picks out of so many words.
+
+    On Xilinx 7 a LUT chooses one of four; choices of more than eight Yosys spreads for speed. A
+    LUT4 of a tree of pairs has an input to spare, which saves some while the address is short.
+    """
+    if family != "xc7":
+        return words - (1.0 if words <= 4 else 1.6 if words <= 8 else 0.6)
+    luts, left = 0, words
+    while left > 1:
+        left = -(-left // 4)
+        luts += left
+    return luts * (4 / 3 if words > 8 else 1)
 
 
 def pad(op: hw.Pad, inputs: Types, outputs: Types, family: str) -> list[Parts]:
@@ -61,30 +84,35 @@ def pad(op: hw.Pad, inputs: Types, outputs: Types, family: str) -> list[Parts]:
         "compare": compared[0] * clog2(columns) + compared[1] * clog2(rows),
         **counter_features(family, columns, rows),
     }
-    return [Parts("pad", features, Cost(ff=counter_bits(columns, rows) + 3))]
+    ff, carry = counter_bits(columns, rows) + 3, counter_cells(family, columns, rows)
+    return [Parts("pad", features, Cost(ff=ff, carry=carry))]
 
 
 def crop(op: hw.Slice, inputs: Types, outputs: Types, family: str) -> list[Parts]:
-    gaps = 0
+    gaps = carry = 0
     for (_, step, count), size in zip((op.rows, op.columns), inputs[0].shape[1:], strict=True):
         turn = size - 1 - (count - 1) * step
-        gaps += clog2(max(step - 1 if count > 1 else 0, turn) + 1)
+        longest = max(step - 1 if count > 1 else 0, turn)
+        gaps += clog2(longest + 1)
+        carry += counter_cells(family, longest + 1)
     counters = (inputs[0].words, op.rows[2], op.columns[2])
+    carry += counter_cells(family, *counters)
     features = {"one": 1, "gaps": gaps, **counter_features(family, *counters)}
-    return [Parts("slice", features, Cost(ff=gaps + counter_bits(*counters)))]
+    return [Parts("slice", features, Cost(ff=gaps + counter_bits(*counters), carry=carry))]
 
 
 def channel_pad(op: hw.ChannelPad, inputs: Types, outputs: Types, family: str) -> list[Parts]:
     bits = clog2(outputs[0].words)
     sides = (op.front > 0) + (op.back > 0)
     features = {"one": 1, "width": inputs[0].width, "bits": bits, "sides": sides}
-    return [Parts("channel_pad", features, Cost(ff=bits + 2 + (op.back > 0)))]
+    carry = adder_cells(bits, family)
+    return [Parts("channel_pad", features, Cost(ff=bits + 2 + (op.back > 0), carry=carry))]
 
 
 def concat(op: hw.Concat, inputs: Types, outputs: Types, family: str) -> list[Parts]:
     bits = clog2(outputs[0].words)
     features = {"one": 1, "width": inputs[0].width, "bits": bits}
-    return [Parts("concat", features, Cost(ff=bits + 1))]
+    return [Parts("concat", features, Cost(ff=bits + 1, carry=adder_cells(bits, family)))]
 
 
 def window(op: hw.Window, inputs: Types, outputs: Types, family: str) -> list[Parts]:
@@ -107,4 +135,10 @@ def window(op: hw.Window, inputs: Types, outputs: Types, family: str) -> list[Pa
         **counter_features(family, *loops, row),
     }
     ff = counter_bits(*loops, row) + 3 * address + 3 + ring + clog2(op.rows + 1) + swallowed
-    return [Parts("window", features, Cost(ff=ff + x.width + 4) + ram_cost(x.width, depth, family))]
+    carry = counter_cells(family, *loops, row, depth) + adder_cells(address, family)
+    carry += adder_cells(clog2(op.rows + 1), family) + adder_cells(ring, family)
+    if skips:  # rows are counted, and compared with the last one used
+        carry += counter_cells(family, h, op.stride[0])
+        carry += comparator_cells(clog2(h), family, constant=True)
+    fixed = Cost(ff=ff + x.width + 4, carry=carry) + ram_cost(x.width, depth, family)
+    return [Parts("window", features, fixed)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qcompiler.estimate.carry import adder_cells, counter_cells
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.memory import ram_cost
 from qcompiler.estimate.multiplier import multiplier_parts
@@ -52,7 +53,9 @@ def input_pass(p: InputPass, family: str) -> Parts:
     memory = Cost.sum([ram_cost(p.lanes * p.x.bits, 2 * p.size, family)] * len(p.slots))
     ff = counter_bits(2 * p.size, p.t, p.inner) + 6 + 2 * (len(p.levels) + 1)
     ff += clog2(p.t) * p.row_stages + p.lanes * sum(node.width for node in nodes)
-    return Parts("winograd_input", features, Cost(ff=ff) + memory)
+    carry = p.lanes * sum(adder_cells(node.width, family) for node in nodes)
+    carry += counter_cells(family, 2 * p.size, p.t, p.inner)
+    return Parts("winograd_input", features, Cost(ff=ff, carry=carry) + memory)
 
 
 def output_pass(p: OutputPass, family: str) -> Parts:
@@ -76,7 +79,10 @@ def output_pass(p: OutputPass, family: str) -> Parts:
     x = p.lanes * (p.x_bits * (1 + p.triple) + (p.triple_bits if p.triple else 0))
     ff = counter_bits(p.t, p.inner, p.m, p.inner) + 6 + 2 * (1 + p.triple) + x
     ff += (p.lanes * p.y_bits + 2) * (1 + len(p.steps))
-    return Parts("winograd_output", features, Cost(ff=ff) + memory)
+    adders = [p.acc_bits] * p.m + [p.y_bits] * len(p.steps) + [p.triple_bits] * p.triple
+    carry = p.lanes * sum(adder_cells(bits, family) for bits in adders)
+    carry += counter_cells(family, p.t, p.inner, p.m, p.inner)
+    return Parts("winograd_output", features, Cost(ff=ff, carry=carry) + memory)
 
 
 def _sums(p: OutputPass, depth: int, family: str) -> Cost:
@@ -94,7 +100,8 @@ def replay(width: int, words: int, steps: int, repeat: int, family: str) -> Part
     address, loops = clog2(depth), counter_features(family, steps, repeat)
     features = {"one": 1.0, "address": address, "counters": loops["step"] + loops["last"]}
     ff = 2 * address + counter_bits(steps, repeat) + 6 + width + 4
-    return Parts("replay", features, Cost(ff=ff) + ram_cost(width, depth, family))
+    carry = 2 * adder_cells(address, family) + counter_cells(family, steps, repeat)
+    return Parts("replay", features, Cost(ff=ff, carry=carry) + ram_cost(width, depth, family))
 
 
 def raster(width: int, size: tuple[int, int], m: int, cfolds: int, family: str) -> Parts:
@@ -104,4 +111,6 @@ def raster(width: int, size: tuple[int, int], m: int, cfolds: int, family: str) 
     features = {"one": 1.0, "address": address, "counters": loops["step"] + loops["last"]}
     ff = 2 * address + counter_bits(m, m, cfolds, rows) + 6 + width + 4
     ff += clog2((columns - 1) * m + 1) - clog2(m)  # the first column of a tile, a multiple of m
-    return Parts("tile_raster", features, Cost(ff=ff) + ram_cost(width, depth, family))
+    carry = 2 * adder_cells(address, family)
+    carry += counter_cells(family, m, m, cfolds, rows, columns * m)
+    return Parts("tile_raster", features, Cost(ff=ff, carry=carry) + ram_cost(width, depth, family))

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from qcompiler.errors import QCompilerError
 from qcompiler.flows.synth import core_instances, read_manifest
 from qcompiler.flows.yosys import run_script
 
@@ -31,7 +32,7 @@ class Gates:
         logic: Gate equivalents of gates.
         flip_flops: Flip-flops.
         flip_flop_area: Gate equivalents of the flip-flops.
-        ram_bits: Bits of memories that are written.
+        ram_bits: Bits of memories that are written; the register of a read belongs to the memory.
         rom_bits: Bits of memories that are not.
     """
 
@@ -136,8 +137,14 @@ def _counter(modules: Mapping[str, Any]) -> Callable[[str], Gates]:
                 total += Gates(ram_bits=bits) if facts["WR_PORTS"] else Gates(rom_bits=bits)
             elif kind == "DFF":
                 total += Gates(flip_flops=1, flip_flop_area=areas[kind])
-            elif not kind.startswith("$scopeinfo"):
+            elif kind in areas:
                 total += Gates(logic=areas[kind])
+            elif kind != "$scopeinfo":
+                raise QCompilerError(
+                    f"Yosys left a cell {kind}, which is no gate of {LIBRARY.name}",
+                    where=module,
+                    hint="it has gates and one flip-flop, no tristates, latches or resets",
+                )
         return total
 
     return count

@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ from qcompiler.flows.results import (
     read_report,
     start_of_failing_frame,
 )
+from qcompiler.flows.toggles import ARGUMENTS as TOGGLE_ARGUMENTS
+from qcompiler.flows.toggles import Counted
 from qcompiler.flows.verilator import Simulation
 from qcompiler.resources import SIM
 
@@ -74,6 +76,7 @@ class Bench:
     simulation: Simulation
     streams: tuple[Stream, ...]
     waves: bool
+    counted: Counted | None = None
 
     @classmethod
     def build(
@@ -90,6 +93,7 @@ class Bench:
         ties: Mapping[str, str] | None = None,
         lint: bool = True,
         waves: bool = False,
+        toggles: Mapping[str, str] | None = None,
     ) -> Bench:
         """Write the harness, build it, or find it built.
 
@@ -103,7 +107,10 @@ class Bench:
             ties: Other input ports of the DUT and the Verilog expression each is tied to.
             lint: Whether a lint warning in the sources is an error (-Wall).
             waves: Whether a failing run is repeated with a VCD file.
+            toggles: Count what switches in every net, slowly; the node of each stream's wire.
         """
+        if waves and toggles is not None:
+            raise ValueError("a build either counts or leaves waves")
         build_dir = Path(build_dir).resolve()
         build_dir.mkdir(parents=True, exist_ok=True)
         for name, text in (files or {}).items():
@@ -122,7 +129,7 @@ class Bench:
             list((ties or {}).items()),
             [*in_ports, *out_ports],
             streams,
-            waves,
+            waves or toggles is not None,
         )
         top = build_dir / "harness.sv"
         _write_if_changed(top, harness.render())
@@ -133,10 +140,15 @@ class Bench:
             sources=[control, *sources, *sorted(SIM.glob("*.sv")), top],
             cpp=[SIM / "streams.cpp"],
             folder=build_dir,
-            waves=waves,
-            arguments=[*(["-Wall"] if lint else ["-Wno-lint"]), "+1364-2005ext+v"],
+            waves=waves or toggles is not None,
+            arguments=[
+                *(["-Wall"] if lint else ["-Wno-lint"]),
+                "+1364-2005ext+v",
+                *(TOGGLE_ARGUMENTS if toggles is not None else ()),
+            ],
         )
-        return cls(dut, simulation, tuple(streams), waves)
+        counted = None if toggles is None else Counted(tuple(sources), dut, toggles)
+        return cls(dut, simulation, tuple(streams), waves, counted)
 
     def run(
         self,
@@ -181,6 +193,8 @@ class Bench:
             "verilator+rand+reset+2": "",
             f"verilator+seed+{1 + seed % 0x7FFFFFFE}": "",
         }
+        if self.counted is not None:
+            plus |= {"waves": str(folder / "toggles.saif"), "waves_from": 0}
         if reset_at is not None:
             plus["reset_at"] = reset_at
         totals: dict[str, int | None] = {}
@@ -266,7 +280,7 @@ class Bench:
             log=folder / "run.log",
         )
         widths = {s.name: s.width for s in self.streams}
-        return read_report(
+        result = read_report(
             json.loads(found.read_text()),
             inputs=frozenset(s.name for s in self.streams if s.role == "source"),
             totals=totals,
@@ -274,6 +288,9 @@ class Bench:
             folder=folder,
             expected_hang=expect_hang,
         )
+        if self.counted is None:
+            return result
+        return replace(result, toggles=self.counted.read(folder / "toggles.saif"))
 
 
 def _write_if_changed(path: Path, text: str) -> None:

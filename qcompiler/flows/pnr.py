@@ -63,7 +63,11 @@ class Placement:
                 f"a clock of {mhz:g} MHz was asked for", hint="give another --freq"
             )
         if self.constraints is not None and not self.constraints.is_file():
-            raise QCompilerError("is no file of pins", where=str(self.constraints))
+            raise QCompilerError(
+                "is no file",
+                where=str(self.constraints),
+                hint="name the pins of a board: an .lpf file for ECP5, a .pcf file for iCE40",
+            )
         return replace(self, mhz=mhz, speed=self.speed or (speeds[0] if speeds else None))
 
 

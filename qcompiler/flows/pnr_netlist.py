@@ -133,8 +133,11 @@ class Netlist:
 
 
 def scope(name: str) -> str | None:
-    """The node in a hierarchical name ``core.u_NODE.…``, None outside of all nodes."""
-    for part in name.split("."):
+    """The node in a hierarchical name ``core.u_NODE.…``, None outside of all nodes.
+
+    The last part is no instance: ``core.u_net_tdata`` is the stream of a node called ``u_net``.
+    """
+    for part in name.split(".")[:-1]:
         if part.startswith("u_"):
             return part.removeprefix("u_").split("__")[0]
     return None

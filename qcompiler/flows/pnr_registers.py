@@ -12,7 +12,7 @@ from itertools import product
 
 from qcompiler.flows.pnr_netlist import Bit, Cell, Netlist
 
-WIDE = 36  # both halves of the outputs belong to port B
+WIDE = 36  # of either port: A writes, B reads, and both halves of the outputs belong to B
 DEPTHS = (0, 1, 2, 3)  # levels of logic that the enables are looked through
 LEAVES = 12  # most nets they may then depend on
 
@@ -20,15 +20,16 @@ LEAVES = 12  # most nets they may then depend on
 def absorb_output_registers(netlist: Netlist) -> int:
     """Use the output registers of DP16KD and MULT18X18D where that changes nothing but the timing.
 
-    Every used output of a port must feed one flip-flop and nothing else. These have no reset, one
-    clock, that of a memory's port, and one clock enable, which is never on while that of the port
-    is off: whether the port's holds the register too then makes no difference. Returns how many
-    ports and multipliers now have a register.
+    Every used output of a port must feed one flip-flop and nothing else. These have no reset, start
+    as zeros, have one clock, that of a memory's port, and one clock enable, which is never on while
+    that of the port is off: whether the port's holds the register too then makes no difference. The
+    port has no reset either, which would reach the register, too. Returns how many ports and
+    multipliers now have a register.
     """
     taken = 0
     for cell in list(netlist.cells.values()):
         if cell["type"] == "DP16KD":
-            wide = int(cell["parameters"]["DATA_WIDTH_A"], 2) == WIDE
+            wide = WIDE in [int(cell["parameters"][f"DATA_WIDTH_{port}"], 2) for port in "AB"]
             for port, halves in (("B", "AB"),) if wide else (("A", "A"), ("B", "B")):
                 taken += _absorb_read(netlist, cell, port, halves)
         elif cell["type"] == "MULT18X18D":
@@ -43,7 +44,10 @@ def _absorb_read(netlist: Netlist, cell: Cell, port: str, halves: str) -> bool:
     if registers is None or cell["parameters"][f"REGMODE_{port}"] != "NOREG":
         return False
     clock, enable = registers.clock, registers.enable
-    if clock != pins[f"CLK{port}"][0]:
+    rising = cell["parameters"].get(f"CLK{port}MUX", f"CLK{port}") == f"CLK{port}"
+    if clock != pins[f"CLK{port}"][0] or not rising:
+        return False
+    if any(pins.get(f"RST{half}", ["0"]) != ["0"] for half in halves):
         return False
     if not _implies(netlist, enable, (pins[f"CE{port}"][0], True)):
         return False
@@ -111,7 +115,9 @@ def _flip_flops(netlist: Netlist, bit: Bit) -> list[str]:
 def _plain(cell: Cell | None, pin: str) -> bool:
     if cell is None or cell["type"] != "TRELLIS_FF" or pin != "DI":
         return False
-    return bool(cell["connections"]["LSR"] == ["0"] and cell["parameters"]["CLKMUX"] == "CLK")
+    settings = cell["parameters"]
+    zeros = settings.get("REGSET", "RESET") == "RESET" and settings.get("LSRMUX", "LSR") == "LSR"
+    return bool(cell["connections"]["LSR"] == ["0"] and settings["CLKMUX"] == "CLK" and zeros)
 
 
 def _take(
@@ -174,8 +180,6 @@ def _driven(netlist: Netlist, enable: Enable) -> Bit:
 
 def _implies(netlist: Netlist, first: Enable, second: Enable) -> bool:
     """``second`` is on whenever ``first`` is, as far as a few levels of logic tell."""
-    if second == ("1", True) or first == second:
-        return True
     for depth in DEPTHS:
         leaves = sorted(_leaves(netlist, first[0], depth) | _leaves(netlist, second[0], depth))
         if len(leaves) <= LEAVES and all(

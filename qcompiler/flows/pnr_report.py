@@ -224,7 +224,7 @@ def signal(cell: str) -> str:
     """The name of a register or memory in the Verilog: ``u_conv1.acc[0].q``."""
     name = re.sub(r"_TRELLIS_FF_Q.*|_SB_DFF\w*_Q.*|(?:\.\d+)+$", "", _stem(cell))
     parts = name.split(".")
-    first = next((k for k, part in enumerate(parts) if part.startswith("u_")), 0)
+    first = next((k for k, part in enumerate(parts[:-1]) if part.startswith("u_")), 0)
     return ".".join(parts[first:])
 
 

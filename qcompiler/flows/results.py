@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qcompiler.flows.beats import Beats
+from qcompiler.flows.toggles import Toggles
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class StreamState:
     blocked: int  # cycles in which a beat waited
     valid: bool
     ready: bool
+    switched: int = 0  # bits that differ between one beat and the next, all beats together
+    ones: int = 0  # bits that are set, likewise
 
     def __str__(self) -> str:
         of = "" if self.expected is None else f" of {self.expected}"
@@ -80,6 +83,7 @@ class BenchResult:
     seconds: float  # of simulation, without start-up
     folder: Path  # the stimulus, expected beats, report and log of the run
     waves: Path | None = None
+    toggles: dict[str, Toggles] = field(default_factory=dict)  # by node, of a build that counts
     expected_hang: bool = False
     inputs: frozenset[str] = field(default_factory=frozenset)
 
@@ -161,7 +165,13 @@ def read_report(
             case "summary":
                 valid, ready = bool(event["valid"]), bool(event["ready"])
                 states[name] = StreamState(
-                    event["accepted"], totals[name], event["blocked"], valid, ready
+                    event["accepted"],
+                    totals[name],
+                    event["blocked"],
+                    valid,
+                    ready,
+                    event["switched"],
+                    event["ones"],
                 )
     waves = folder / "waves.vcd"
     return BenchResult(

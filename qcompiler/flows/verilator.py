@@ -274,7 +274,14 @@ class Simulation:
         runner = VerilatorRunner(tools)
         runner.log.setLevel("WARNING")
         runner.cache = ObjectCache.for_toolchain(
-            tools, [*flags, str(waves), cocotb_config.libs_dir.as_posix(), _cocotb_version()], cpp
+            tools,
+            [
+                *flags,
+                *_tracing(waves, arguments),
+                cocotb_config.libs_dir.as_posix(),
+                _cocotb_version(),
+            ],
+            cpp,
         )
         try:
             runner.build(
@@ -329,6 +336,11 @@ class Simulation:
             raise ToolFailedError(
                 f"the simulation broke off:\n{_tail(log)}", where=self.top, hint=f"log: {log}"
             ) from None
+
+
+def _tracing(waves: bool, arguments: Sequence[str]) -> list[str]:
+    """What the run-time library is compiled differently for."""
+    return [str(waves), *(word for word in arguments if word.startswith("--trace"))]
 
 
 def _cocotb_version() -> str:

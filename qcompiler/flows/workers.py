@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -40,6 +42,12 @@ class Workers:
             raise QCompilerError(f"{self.count} workers cannot do anything", where="--workers")
         if self.scheduler is not None or self.count > 1:
             need("distributed", "2025.1")
+
+    def check(self) -> None:
+        """Raise QCompilerError where the scheduler does not answer."""
+        if self.scheduler is not None:
+            with ExitStack() as stack:
+                self._client(stack)
 
     def run(
         self, tasks: Sequence[Task], shared: Mapping[str, Any] | None = None
@@ -91,11 +99,16 @@ class Workers:
             ) from error
 
 
+def _numbers(text: str) -> list[int]:
+    """``3.10.1`` so that it can be compared."""
+    return [int(part) for part in re.findall(r"\d+", text)[:3]]
+
+
 def _filled(task: Task, values: Mapping[str, Any]) -> list[Any]:
     return [values.get(a, a) if isinstance(a, str) else a for a in task.arguments]
 
 
 def need(module: str, least: str) -> None:
-    """Raise where a library of the extra ``explore`` is not installed."""
-    if find_spec(module) is None:
+    """Raise where a library of the extra ``explore`` is missing, or older than ``least``."""
+    if find_spec(module) is None or _numbers(version(module)) < _numbers(least):
         raise ToolMissingError(module, least=least, get="pip install 'qcompiler[explore]'")

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
+from qcompiler.ir.rates import bottleneck, node_cycles
 from qcompiler.passes.demands import Demands, dominators
-from qcompiler.passes.fold import bottleneck, node_cycles
 
 SLACK = 2  # beats, for what the count of pixels cannot know
 

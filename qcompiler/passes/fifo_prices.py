@@ -9,10 +9,10 @@ import numpy as np
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rates import bottleneck
 from qcompiler.passes.choices import Array, Choices
 from qcompiler.passes.connect import SLACK, border_depth, joins
 from qcompiler.passes.demands import Demands, dominators, fifo_depth
-from qcompiler.passes.fold import bottleneck
 
 Waiting = Mapping[str, list[int]]
 """Pixels that wait on each input of a join."""

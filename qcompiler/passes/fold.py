@@ -10,6 +10,7 @@ import numpy as np
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
+from qcompiler.ir.rates import bottleneck
 from qcompiler.passes.choices import Array, Choices, ModulePrice, Option, Site
 from qcompiler.passes.fold_problem import FoldProblem
 from qcompiler.passes.pipelining import BALANCED
@@ -122,18 +123,3 @@ def adapt(graph: Graph, value: Value, lanes: int, consumer: str, slot: int) -> V
         return value
     suffix = f"_width{slot}" if slot else "_width"
     return graph.add(graph.fresh(f"{consumer}{suffix}"), hw.Adapter(lanes), [value])
-
-
-def bottleneck(graph: Graph) -> tuple[str, int]:
-    """The slowest module of a folded graph and its cycles per frame; engines before windows."""
-    ranked = [
-        (node_cycles(graph, name), isinstance(graph.op(name), hw.Engine), name) for name in graph
-    ]
-    cycles, _, name = max(ranked, key=lambda entry: entry[:2])
-    return name, cycles
-
-
-def node_cycles(graph: Graph, name: str) -> int:
-    inputs = [graph.type(v) for v in graph.inputs(name)]
-    cycles: int = graph.op(name).cycles(inputs, graph.types(name))
-    return cycles

@@ -12,6 +12,7 @@ from qcompiler.verbs.explore_points import Result
 
 COLUMNS = 2  # devices beside each other
 COLORS = ("#332288", "#88ccee", "#117733", "#ddcc77", "#cc6677", "#aa4499", "#44aa99", "#999933")
+MARKS = (("o", "circle"), ("s", "square"), ("^", "triangle-up"), ("D", "diamond"))
 """Tol's muted colours, told apart with colour-blind eyes."""
 
 
@@ -77,9 +78,10 @@ def draw_png(results: Sequence[Result], path: Path) -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, device in zip(panels, devices, strict=False):
-        for color, curve in zip(_colors(), curves(results, device), strict=False):
+        for number, curve in enumerate(curves(results, device)):
+            color, mark, _ = _look(number)
             panel.step(*_at(curve.front), where="pre", color=color, linewidth=1.2, alpha=0.7)
-            panel.plot(*_at(curve.fitting), "o", color=color, markersize=5, label=curve.label)
+            panel.plot(*_at(curve.fitting), mark, color=color, markersize=5, label=curve.label)
             panel.plot(*_at(curve.others), "x", color=color, markersize=5)
         rings = [r for r in results if r.point.device == device and r.point in best]
         panel.plot(*_at(rings), "o", color="black", markersize=10, fillstyle="none")
@@ -104,7 +106,8 @@ def draw_html(results: Sequence[Result], path: Path) -> None:
     figure = make_subplots(lines, columns, subplot_titles=devices)
     for k, device in enumerate(devices):
         place: dict[str, Any] = {"row": k // columns + 1, "col": k % columns + 1}
-        for color, curve in zip(_colors(), curves(results, device), strict=False):
+        for number, curve in enumerate(curves(results, device)):
+            color, _, mark = _look(number)
             shown = {"name": curve.label, "legendgroup": curve.network}
             x, y = _at(curve.front)
             line = {"color": color, "shape": "vh", "width": 1.5}
@@ -113,13 +116,13 @@ def draw_html(results: Sequence[Result], path: Path) -> None:
                         **shown),
                 **place,
             )  # fmt: skip
-            for points, symbol in ((curve.fitting, "circle"), (curve.others, "x")):
+            for points, symbol in ((curve.fitting, mark), (curve.others, "x")):
                 x, y = _at(points)
                 marker = {"color": color, "size": 8, "symbol": symbol}
                 text = [_hover(r, metric(results)) for r in points]
                 figure.add_trace(
                     Scatter(x=x, y=y, mode="markers", marker=marker, text=text,
-                            hoverinfo="text", showlegend=symbol == "circle" and k == 0, **shown),
+                            hoverinfo="text", showlegend=symbol != "x" and k == 0, **shown),
                     **place,
                 )  # fmt: skip
         x, y = _at([r for r in results if r.point.device == device and r.point in best])
@@ -135,8 +138,9 @@ def draw_html(results: Sequence[Result], path: Path) -> None:
     figure.write_html(path, include_plotlyjs=True, full_html=True)
 
 
-def _colors() -> list[str]:
-    return list(COLORS) * 100
+def _look(number: int) -> tuple[str, str, str]:
+    """Colour of a network, and its mark in matplotlib and in plotly: no two of 32 are alike."""
+    return COLORS[number % len(COLORS)], *MARKS[number // len(COLORS) % len(MARKS)]
 
 
 def _hover(result: Result, accuracy: str | None) -> str:

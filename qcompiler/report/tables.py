@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from qcompiler.estimate.accuracy import Errors, module_errors, network_errors
+from qcompiler.estimate.accuracy import Errors, carry_known, module_errors, network_errors
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.report import Report
 from qcompiler.flows.synth import Cells, SynthReport
@@ -83,41 +83,49 @@ def _owner(graph: Graph, name: str) -> str:
 
 def layer_cost_table(graph: Graph, report: Report) -> Table:
     """Resources of each layer."""
-    head = ("layer", "cycles/frame", "LUT", "FF", "BRAM", "DSP")
-    table = new_table(f"Estimate for {report.device.name}, by layer", *head)
+    head = ("layer", "cycles/frame", "LUT", "FF", "carry", "BRAM", "DSP")
+    table, family = (
+        new_table(f"Estimate for {report.device.name}, by layer", *head),
+        report.device.family,
+    )
     for name, (cost, cycles) in layer_costs(graph, report).items():
-        table.add_row(name, f"{cycles:,}", *_figures(cost, None))
+        table.add_row(name, f"{cycles:,}", *_figures(cost, family))
     table.add_section()
-    table.add_row("total", f"{report.cycles:,}", *_figures(report.total, None))
+    table.add_row("total", f"{report.cycles:,}", *_figures(report.total, family))
     return table
 
 
 def cost_table(report: Report, synth: SynthReport | None = None) -> Table:
     """Resources of each module; with ``synth`` the real figures beside the estimate."""
     head = ["module", "op", "cycles/frame"]
-    for what in ("LUT", "FF", "BRAM", "DSP"):
+    family = report.device.family
+    for what in ("LUT", "FF", "carry", "BRAM", "DSP"):
         head += [what, f"{what} Yosys"] if synth else [what]
     table = new_table(f"Estimate for {report.device.name}", *head)
     for row in report.rows:
         cells = synth.nodes.get(row.node, Cells()) if synth else None
-        expected = None if synth else module_errors(report.device.family, row.kind)
-        figures = _figures(row.cost, cells, expected)
+        expected = None if synth else module_errors(family, row.kind)
+        figures = _figures(row.cost, family, cells, expected)
         table.add_row(row.node, row.kind, f"{row.cycles:,}", *figures)
     table.add_section()
-    expected = None if synth else network_errors(report.device.family)
-    total = _figures(report.total, synth.total if synth else None, expected)
+    expected = None if synth else network_errors(family)
+    total = _figures(report.total, family, synth.total if synth else None, expected)
     table.add_row("total", "", f"{report.cycles:,}", *total)
     return table
 
 
-def _figures(cost: Cost, cells: Cells | None, expected: Errors | None = None) -> list[str]:
-    estimated = [f"{cost.lut:.0f}", f"{cost.ff:.0f}", str(cost.bram), str(cost.dsp)]
+def _figures(
+    cost: Cost, family: str, cells: Cells | None = None, expected: Errors | None = None
+) -> list[str]:
+    carry = f"{cost.carry:.0f}" if carry_known(family) else "-"
+    estimated = [f"{cost.lut:.0f}", f"{cost.ff:.0f}", carry, str(cost.bram), str(cost.dsp)]
     if expected is not None:
         estimated[0] += _beside(cost.lut, expected.lut[0])
         estimated[1] += _beside(cost.ff, expected.ff[0])
+        estimated[2] += _beside(cost.carry, expected.carry[0]) if expected.carry else ""
     if cells is None:
         return estimated
-    real = [str(cells.lut), str(cells.ff), str(cells.bram), str(cells.dsp)]
+    real = [str(n) for n in (cells.lut, cells.ff, cells.carry, cells.bram, cells.dsp)]
     return [text for pair in zip(estimated, real, strict=True) for text in pair]
 
 
@@ -127,15 +135,22 @@ def _beside(value: float, error: float) -> str:
 
 
 def accuracy_line(family: str) -> str:
-    """Where the expected errors come from."""
+    """Where the expected errors come from, and what was not measured."""
     modules, networks = module_errors(family, ""), network_errors(family)
-    if modules is None or networks is None:
-        return f"no measured errors for family {family}: ± is not known"
-    lut, ff = networks.lut, networks.ff
-    return (
-        f"± is the median error of held-out modules against Yosys; of {networks.count} whole "
-        f"networks LUT {lut[0]:.1%} (worst {lut[1]:.1%}), FF {ff[0]:.1%} (worst {ff[1]:.1%}); "
-        f"of {modules.count} modules LUT {modules.lut[0]:.1%} (worst {modules.lut[1]:.1%})"
+    if modules is None:
+        return f"family {family} was not compared with Yosys: no errors are known, no carry cells"
+    parts = ["± is the median error of held-out modules against Yosys"]
+    for what, found in (("whole networks", networks), ("modules", modules)):
+        if found is not None:
+            parts.append(f"of {found.count} {what} {_spread(found)}")
+    return "; ".join(parts)
+
+
+def _spread(errors: Errors) -> str:
+    """Median and worst error of each resource."""
+    found = {"LUT": errors.lut, "FF": errors.ff, "carry": errors.carry}
+    return ", ".join(
+        f"{what} {each[0]:.1%} (worst {each[1]:.1%})" for what, each in found.items() if each
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qcompiler.errors import QCompilerError
+from qcompiler.estimate.devices import Device
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.hardware import StreamType
@@ -35,6 +36,9 @@ def _check(manifest: Any) -> None:
             raise ValueError(f"{name} is no file name")
     if not isinstance(manifest["target"].get("device"), str):
         raise ValueError("the field target.device is missing or no str")
+    clock = manifest["target"].get("clock_mhz")
+    if not isinstance(clock, int | float) or not 0 < clock < float("inf"):
+        raise ValueError("the field target.clock_mhz is missing or no number above 0")
     for port in ("s_axis", "m_axis"):
         for name in ("lanes", "padded_bits", "beats_per_frame"):
             facts = manifest["ports"].get(port)
@@ -82,6 +86,13 @@ class Build:
             raise QCompilerError(what, where=str(path), hint=hint)
         return build
 
+    def clock_on(self, chip: Device) -> float:
+        """MHz: the clock of the build, on another device its usual one if none was asked for."""
+        target = self.manifest["target"]
+        if chip.reference == target["device"] or target.get("clock_given", True):
+            return float(target["clock_mhz"])
+        return chip.clock_mhz
+
     def values(self) -> list[Value]:
         """What the streams of the core carry, in the order of the data."""
         return [
@@ -90,6 +101,11 @@ class Build:
             if not isinstance(self.hardware.op(name), hw.Sink)
             for port in range(len(self.hardware.types(name)))
         ]
+
+    def nodes(self) -> dict[str, str]:
+        """The node that makes each stream of the core, by its wire."""
+        wires = (fact["wire"] for fact in self.manifest["streams"])
+        return {wire: value.node for wire, value in zip(wires, self.values(), strict=True)}
 
     def streams(self) -> dict[str, StreamType]:
         """Every stream of the core by its wire, in the order of the data."""

@@ -20,10 +20,11 @@ from qcompiler.frontend.names import KEYWORDS
 from qcompiler.hardware.design import make_design, stream_facts
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rates import bottleneck
 from qcompiler.ir.store import read_graph, write_graph
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.engines import check_engines
-from qcompiler.passes.fold import FoldingSpace, bottleneck
+from qcompiler.passes.fold import FoldingSpace
 from qcompiler.passes.integerize import Integerize, RequantReport
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE, connecting
 from qcompiler.passes.pipelining import BALANCED, check_level
@@ -146,11 +147,7 @@ def compile(
     if out is not None:
         check_target(out, MARKER)
     graph = network if isinstance(network, Graph) else read_graph(network)
-    if graph.dialect != "nn":
-        raise QCompilerError(
-            f"a quantized nn graph was expected, this is {graph.dialect}",
-            hint="compile the folder that `qcompiler quantize -o` wrote",
-        )
+    check_quantized(graph, "" if isinstance(network, Graph) else str(network))
     progress.begin("compiling", 4)
     integerize = Integerize(target.requant)
     integer = run_passes(graph, [integerize], after=after)
@@ -177,6 +174,16 @@ def compile(
     return result
 
 
+def check_quantized(graph: Graph, where: str) -> None:
+    """Raise QCompilerError for a graph of another dialect than ``quantize`` writes."""
+    if graph.dialect != "nn":
+        raise QCompilerError(
+            f"a quantized nn graph was expected, this is {graph.dialect}",
+            where=where,
+            hint="name the folder that `qcompiler quantize -o` wrote",
+        )
+
+
 def write_build(result: Compiled, target: Target, chip: Device, out: Path) -> None:
     """Write the build folder, whole or not at all."""
     design = make_design(result.hardware, target.top)
@@ -186,7 +193,7 @@ def write_build(result: Compiled, target: Target, chip: Device, out: Path) -> No
         "generator": f"qcompiler {__version__}",
         "top": target.top,
         "target": asdict(replace(target, device=chip.reference, engines=dict(target.engines)))
-        | {"clock_mhz": result.clock_mhz},
+        | {"clock_mhz": result.clock_mhz, "clock_given": target.clock_mhz is not None},
         "engines": {n: graph.op(n).title for n in graph.find(hw.Engine)},
         "family": chip.family,
         "cycles_per_frame": cycles,

@@ -9,7 +9,7 @@ from typing import Any
 
 from qcompiler.arrays import Array, check_inputs, read_inputs, read_labels
 from qcompiler.errors import QCompilerError
-from qcompiler.estimate.devices import device
+from qcompiler.estimate.devices import check_cost_model, device
 from qcompiler.flows.workers import Task, Workers
 from qcompiler.folders import check_target, new_folder
 from qcompiler.frontend.torch_export import load_pt2
@@ -19,7 +19,7 @@ from qcompiler.ir.store import read_graph, write_graph
 from qcompiler.progress import QUIET, Progress
 from qcompiler.quant.config import QuantConfig
 from qcompiler.verbs import explore_points as points
-from qcompiler.verbs.compile import Target
+from qcompiler.verbs.compile import Target, check_quantized
 from qcompiler.verbs.explore_points import Accuracy, Outcome, Point, Result
 
 MARKER = "explore.json"
@@ -56,7 +56,7 @@ class Sweep:
             if not values:
                 raise QCompilerError("nothing to sweep", where=name)
         for name in self.devices:
-            device(name)
+            check_cost_model(device(name).family)
             for fps, lut in self.goals(name):
                 replace(self.target, device=name, fps=fps, lut=lut)  # refuses what cannot be
 
@@ -122,8 +122,12 @@ def explore(
     workers = workers or Workers()
     check_target(out, MARKER)
     makers = _makers(models, sweep, calibration, test)
-    out.mkdir(parents=True, exist_ok=True)
-    points.save(out / MARKER, {"format": 1})
+    workers.check()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        points.save(out / MARKER, {"format": 1})
+    except OSError as error:
+        raise QCompilerError(f"cannot be written: {error.strerror}", where=str(out)) from error
     networks = _networks(makers, out, workers, progress)
     wanted = {
         (network.label, point): network for network in networks for point in _points(network, sweep)
@@ -137,7 +141,8 @@ def explore(
 
     missing: dict[str, tuple[Point, Network, Path]] = {}
     for (_, point), network in wanted.items():
-        path = out / "points" / f"{points.key(network.key, asdict(_target(sweep, point)))}.json"
+        facts = asdict(_target(sweep, point)), asdict(device(point.device))
+        path = out / "points" / f"{points.key(network.key, *facts)}.json"
         outcome = points.load_outcome(path)
         if outcome is None:
             missing[path.stem] = point, network, path
@@ -203,6 +208,15 @@ def _makers(
             where=str(floats[0]),
             hint="give them with --calibration images.npz",
         )
+    if not floats and calibration is not None:
+        raise QCompilerError(
+            "calibration inputs are for a float network, these are quantized",
+            where=str(calibration),
+            hint="leave --calibration out; --test measures their accuracy",
+        )
+    for path in (calibration, test):
+        if path is not None:
+            read_inputs(path)  # says what is wrong with it
     marks = [points.digest(path) for path in (calibration, test) if path is not None]
     if floats and calibration is not None:
         return _float_makers(floats[0], sweep, read_inputs(calibration), test, marks)
@@ -212,11 +226,18 @@ def _makers(
             f"two of the networks have one name: {', '.join(labels)}", where="explore"
         )
     return [
-        _Maker(label, points.key(points.digest(path), marks), measured_graph, (graph, labelled))
+        _quantized_maker(label, path, sweep, test, marks)
         for label, path in zip(labels, models, strict=True)
-        for graph in [read_graph(path)]
-        for labelled in [_labelled(graph, test, sweep)]
     ]
+
+
+def _quantized_maker(
+    label: str, path: Path, sweep: Sweep, test: Path | None, marks: list[str]
+) -> _Maker:
+    graph = read_graph(path)
+    check_quantized(graph, str(path))
+    name = points.key(points.digest(path), marks, sweep.test_images)
+    return _Maker(label, name, measured_graph, (graph, _labelled(graph, test, sweep)))
 
 
 def measured_graph(graph: Graph, test: tuple[Array, Array] | None) -> tuple[Graph, Accuracy]:

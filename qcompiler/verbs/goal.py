@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from qcompiler.errors import QCompilerError
 from qcompiler.estimate import savings
-from qcompiler.estimate.capacity import capacity_error, missing_blocks
+from qcompiler.estimate.capacity import capacity_error, larger, missing_blocks
 from qcompiler.estimate.cost import Cost
 from qcompiler.estimate.devices import Device
 from qcompiler.estimate.report import Report, estimate, total_cost
+from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rates import bottleneck
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.choices import Option
 from qcompiler.passes.connect import burst_fifos
 from qcompiler.passes.fifo_prices import FifoPrices, waiting
-from qcompiler.passes.fold import ANY, FoldingSpace, bottleneck
+from qcompiler.passes.fold import ANY, FoldingSpace
 from qcompiler.passes.fold_problem import FoldProblem, Pick
 from qcompiler.passes.pipeline import connecting
 from qcompiler.passes.pipelining import SLICE, sliced
@@ -53,7 +56,7 @@ class Solution:
         """What to do where the device has too little; empty where it has enough."""
         if report.fits:
             return ""
-        return "to make it fit: " + ", or ".join([*self._ways(report), "name a larger --target"])
+        return "to make it fit: " + ", or ".join([*self._ways(report), larger(report)])
 
     def check_block_ram(self, report: Report) -> None:
         """Raise QCompilerError where the device has too little block RAM."""
@@ -62,7 +65,8 @@ class Solution:
 
     def _ways(self, report: Report) -> list[str]:
         ways = [self._fewer_bits(report)]
-        if report.total.dsp > report.device.dsps:
+        scales = sum(row.cost.dsp for row in report.rows if row.kind == hw.Scale.__name__)
+        if scales and report.total.dsp > report.device.dsps:
             ways.insert(0, "compile with --requant exact, whose requantizers take no multipliers")
         if self.fitting_fps is not None:
             rate = int(self.fitting_fps) or f"{0.99 * self.fitting_fps:.3g}"
@@ -102,6 +106,20 @@ class Room:
         if self._fewest_multipliers() > chip.dsps:  # no folding saves them
             self.limits[3] = UNLIMITED
             self.weights[3] = 0.0
+
+    @property
+    def budget(self) -> str:
+        """The LUTs that may be used, and where that comes from."""
+        half = self.luts == room_for(self.chip, None, None)
+        of = f", half of {self.chip.name}" if half else ""
+        return f"the budget is {self.luts:.0f}{of}"
+
+    @property
+    def more(self) -> str:
+        """How to ask for more LUTs, if there are more."""
+        if self.luts >= self.chip.luts:
+            return ""
+        return f"raise --lut (there are {self.chip.luts}), "
 
     def _fewest_multipliers(self) -> float:
         pick = self.problem(ANY).minimise(np.array([1e-6, 1e-6, 1e-6, 1.0]))
@@ -210,7 +228,7 @@ def solve(
 
 
 def _for_rate(room: Room, fps: float, clock: float) -> Solution:
-    wanted = int(clock * 1e6 / fps)
+    wanted = int(clock * 1e6 / fps * (1 + 1e-9))  # a rate that divides the clock is not cut off
     usual = room.unlimited(wanted)
     if usual is None:
         raise _too_fast(room, wanted, fps, clock)
@@ -259,14 +277,14 @@ def _no_room(room: Room) -> QCompilerError:
     least = room.cost(room.space.fold(ANY))
     if least.lut > room.luts:
         return QCompilerError(
-            f"the smallest folding takes about {least.lut:.0f} LUT, the budget is {room.luts:.0f}",
-            hint="raise --lut or name a larger --target",
+            f"the smallest folding takes about {ceil(least.lut)} LUT, {room.budget}",
+            hint=f"{room.more}name a larger --target",
         )
     saving = estimate(room.connected(room.space.fold(ANY, FEWEST_BLOCKS)), room.chip)
     if missing_blocks(saving):
         return capacity_error(saving, ["quantize to fewer bits", OVERSIZE])
     return QCompilerError(
-        f"the smallest folding takes about {saving.total.bram} BRAM and {saving.total.lut:.0f} "
-        f"LUT, {room.chip.name} has {room.chip.brams} BRAM and the budget is {room.luts:.0f} LUT",
-        hint="raise --lut, quantize to fewer bits, or name a larger --target",
+        f"the smallest folding takes about {saving.total.bram} BRAM and {ceil(saving.total.lut)} "
+        f"LUT, {room.chip.name} has {room.chip.brams} BRAM and {room.budget}",
+        hint=f"{room.more}quantize to fewer bits, or name a larger --target",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import device
 from qcompiler.flows.asic import ASIC, AsicReport, synthesize_gates
 from qcompiler.flows.pnr import Placement, place_and_route
@@ -69,10 +70,16 @@ def place(
         ToolMissingError: No Yosys or nextpnr; ``pip install 'qcompiler[pnr]'`` brings them.
     """
     build = build if isinstance(build, Build) else Build.read(build)
+    if target == ASIC:
+        raise QCompilerError(
+            "gates are not placed and routed",
+            where="--target asic",
+            hint="leave --pnr out to count gates, or name an FPGA",
+        )
     chip = device(target or build.manifest["target"]["device"])
-    clock = float(build.manifest["target"]["clock_mhz"])
     placement = placement or Placement()
-    placement = placement if placement.mhz is not None else replace(placement, mhz=clock)
+    if placement.mhz is None:
+        placement = replace(placement, mhz=build.clock_on(chip))
     open_stage = False
 
     def phase(what: str) -> None:

@@ -105,7 +105,7 @@ def verify(
     build = build if isinstance(build, Build) else Build.read(build)
     find_toolchain()  # before anything is written
     reference = IntegerReference(build.integer)
-    codes, samples = _stimulus(build, reference, inputs, frames, extremes, random_frames, seed)
+    codes, samples = stimulus(build, reference, inputs, frames, extremes, random_frames, seed)
     streams = build.streams()
     source = streams[next(iter(streams))]
     if not every_stream:
@@ -163,8 +163,13 @@ def verify(
     )
 
 
-def build_bench(build: Build, streams: dict[str, StreamType], waves: bool) -> Bench:
-    """The simulation of a build, with a monitor on every stream of the core."""
+def build_bench(
+    build: Build, streams: dict[str, StreamType], waves: bool, toggles: bool = False
+) -> Bench:
+    """The simulation of a build, with a monitor on every stream of the core.
+
+    With ``toggles`` it counts what switches in every net, in a folder of its own.
+    """
     ports = build.manifest["ports"]
     widths = {name: p["lanes"] * p["padded_bits"] for name, p in ports.items()}
     probes = [Probe(w, f"dut.core.{w}", s.width, window_of(s)) for w, s in streams.items()]
@@ -174,13 +179,14 @@ def build_bench(build: Build, streams: dict[str, StreamType], waves: bool) -> Be
         inputs={"s_axis": widths["s_axis"]},
         outputs={"m_axis": widths["m_axis"]},
         probes=probes,
-        build_dir=build.folder / "sim",
+        build_dir=build.folder / ("sim_toggles" if toggles else "sim"),
         files={path: (build.folder / path).read_text() for path in build.manifest["memories"]},
         waves=waves,
+        toggles=build.nodes() if toggles else None,
     )
 
 
-def _stimulus(
+def stimulus(
     build: Build,
     reference: IntegerReference,
     inputs: Path | Array | None,

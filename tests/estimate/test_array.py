@@ -10,7 +10,7 @@ from qcompiler.estimate.array import (
     array_lut,
     array_price,
     lane_tree,
-    slot_tree,
+    slot_adders,
     step_sizes,
 )
 from qcompiler.estimate.devices import FAMILIES
@@ -39,18 +39,26 @@ def _array(
 
 
 def test_the_lane_tree_has_the_generators_sizes() -> None:
-    # 5 lanes of 4 bits: pairs 5+5+4(odd, widened), then 6 and a pass, then 7.
+    # 5 lanes of 4 bits: pairs 5+5+4(odd), then 6 and a pass of 4, then 7; the top is the carry.
     tree = lane_tree(5, 4, "xc7")
     assert (tree.width, tree.levels) == (7, 3)
-    assert tree.gate == 3 * 5 and tree.pair == 2 * 5
-    assert tree.add == 6 + 7 and tree.ff == 3 * 5 + 2 * 6 + 7
+    assert tree.gate == 2 * 5 + 4 and tree.pair == 2 * 4
+    assert tree.add == 5 + 6 and tree.ff == (2 * 5 + 4) + (6 + 4) + 7
+    assert (tree.pair_carry, tree.carry, tree.shift) == (2 * 2, 2 + 2, 0)
+
+
+def test_registers_in_a_row_go_into_luts_of_xilinx() -> None:
+    # 9 lanes of 8 bits: the odd one waits in three registers for 8+1 pairs to become two sums.
+    tree, other = lane_tree(9, 8, "xc7"), lane_tree(9, 8, "ecp5")
+    assert tree.shift == 8 and other.shift == 0
+    assert other.ff - tree.ff == 3 * 8
+    assert lane_tree(5, 8, "xc7").shift == 0  # two in a row stay
 
 
 def test_the_slot_tree_joins_neighbours() -> None:
-    assert slot_tree(1, 6) == (0, 0)
+    assert slot_adders(1, 6) == 0
     # Two joins of 6 + 1 bits above the low one, then one of 8 + 2 above the two low ones.
-    adders, ff = slot_tree(4, 6)
-    assert adders == 2 * 7 + 8 and ff == 2 * 8 + 10
+    assert slot_adders(4, 6) == 2 * 7 + 8
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -69,7 +77,9 @@ def test_the_quick_price_is_that_of_the_module(family: str) -> None:
     for pe, simd, planes in ((1, 1, 1), (4, 4, 1), (4, 8, 2), (8, 16, 4)):
         op, x = _array(pe, simd, planes)
         depth = op.repeat * 9 * (16 // simd)
-        quick = array_lut(pe, simd, planes, 4, op.acc.bits, family, depth=depth)
+        width = lane_tree(simd, 4, family).width
+        steps = step_sizes(op.schedule, width, op.acc.bits, family)
+        quick = array_lut(pe, simd, planes, 4, op.acc.bits, family, depth=depth, steps=steps)
         whole = module_cost(op, [x], op.infer([x]), family).lut
         assert quick <= whole <= 1.3 * quick + 30, (pe, simd, planes)
 
@@ -127,9 +137,18 @@ def test_planes_of_each_fold_take_luts_and_spare_memory(family: str) -> None:
     assert bits[0] * 16 == bits[1] * 10
 
 
+def test_what_is_accumulated_is_chosen_in_luts_of_four_inputs() -> None:
+    """Sum kept, sum shifted, and two bits of operation; in one step only the sum kept."""
+    several, _ = _array(4, 8, 1)
+    one, _ = _array(4, 8, 4)
+    assert step_sizes(several.schedule, 7, 16, "ecp5").base == 16
+    assert step_sizes(several.schedule, 7, 16, "xc7").base == 0
+    assert step_sizes(one.schedule, 7, 16, "ecp5").base == 0
+
+
 def test_an_array_of_one_list_pays_for_no_tables() -> None:
     op, _ = _array(4, 8, 1)
-    assert step_sizes(op.schedule, 7, 16, "ecp5") == StepSizes(select=0, mixed=0, tables=0.0)
+    assert step_sizes(op.schedule, 7, 16, "ecp5") == StepSizes(0, 0, 0.0, 16)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 4, 5])

@@ -144,5 +144,5 @@ def test_an_unknown_family_is_refused() -> None:
 
 
 def test_costs_add_and_print() -> None:
-    total = Cost(1.5, 2, 3, 4, 5) + Cost(1, 1, 1, 1, 1)
-    assert str(total) == "2 LUT, 3 FF, 4 BRAM, 5 DSP, 6 memory bits"
+    total = Cost(1.5, 2, 3, 4, 5, 6) + Cost(1, 1, 1, 1, 1, 1)
+    assert str(total) == "2 LUT, 3 FF, 7 carry, 4 BRAM, 5 DSP, 6 memory bits"

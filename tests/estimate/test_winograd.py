@@ -20,13 +20,15 @@ def unit(m: int, pe: int, simd: int, channels: int = 64) -> tuple[hw.Winograd, h
 
 
 @pytest.mark.parametrize(
-    ("family", "lut", "ff", "bram"), [("ecp5", 2774, 3597, 50), ("xc7", 1369, 1692, 48)]
+    ("family", "lut", "ff", "carry", "bram"),
+    [("ecp5", 2753, 3567, 758, 50), ("xc7", 1574, 1669, 241, 48)],
 )
-def test_a_whole_unit(family: str, lut: int, ff: int, bram: int) -> None:
+def test_a_whole_unit(family: str, lut: int, ff: int, carry: int, bram: int) -> None:
     op, x = unit(2, 8, 8)
     cost = module_cost(op, [x], op.infer([x]), family)
     assert cost.lut == pytest.approx(lut, rel=0.15)
     assert cost.ff == pytest.approx(ff, rel=0.02)
+    assert cost.carry == pytest.approx(carry, abs=2)
     assert (cost.bram, cost.dsp) == (bram, 64)
 
 

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qcompiler.errors import ToolFailedError
 from qcompiler.flows.pnr_netlist import TOP, Netlist, scope
 from qcompiler.flows.pnr_registers import absorb_output_registers
-from qcompiler.flows.pnr_report import Names, critical_path, signal, slowest
+from qcompiler.flows.pnr_report import Names, critical_path, fmax, signal, slowest, used
 from qcompiler.flows.yosys import run_script
-
-
-def cell(kind: str, inputs: dict[str, list[Any]], outputs: dict[str, list[Any]]) -> dict[str, Any]:
-    directions = dict.fromkeys(inputs, "input") | dict.fromkeys(outputs, "output")
-    connections = inputs | outputs
-    return {
-        "type": kind,
-        "parameters": {},
-        "port_directions": directions,
-        "connections": connections,
-    }
-
-
-def netlist(cells: dict[str, Any], names: dict[str, list[int]]) -> Netlist:
-    nets = {name: {"hide_name": 0, "bits": bits} for name, bits in names.items()}
-    module = {"cells": cells, "netnames": nets, "ports": {}}
-    return Netlist({"modules": {"top": module}}, "top")
+from tests.flows.ecp5_cells import cell, netlist, same_outputs
 
 
 def flip_flop(d: int, q: int) -> dict[str, Any]:
@@ -43,6 +29,8 @@ def test_scopes() -> None:
     assert scope("dut.core.u_conv1.acc[0].q_TRELLIS_FF_Q") == "conv1"
     assert scope("core.u_wide__up.data_q") == "wide"
     assert scope("core.conv1_tdata") is None
+    assert scope("core.u_net_tdata") is None  # the stream of a node called u_net
+    assert scope("core.u_u_net.data_q") == "u_net"
 
 
 def test_a_register_belongs_to_the_node_that_drives_it() -> None:
@@ -67,6 +55,84 @@ def test_a_register_belongs_to_the_node_that_drives_it() -> None:
     assert found.node_of["in_q_TRELLIS_FF_Q"] == TOP
     counted = found.cells_of_nodes("ecp5")
     assert (counted["a"].ff, counted["a"].lut, counted[TOP].ff) == (2, 1, 1)
+
+
+NAMES = ["conv1", "conv1_window", "conv10", "conv1_0", "conv", "u_1", "fork"]
+
+
+@pytest.mark.parametrize("node", NAMES)
+def test_names_that_begin_or_end_alike(node: str) -> None:
+    """Registers in each of them, on each wire between them, and logic in front, are told apart."""
+    cells: dict[str, Any] = {}
+    names: dict[str, list[int]] = {}
+    for k, name in enumerate(NAMES):
+        inside, wire, out, before = range(100 + 10 * k, 104 + 10 * k)
+        cells[f"core.u_{name}.x_q_TRELLIS_FF_Q"] = flip_flop(before, inside)
+        cells[f"core.{name}_tdata_TRELLIS_FF_Q"] = flip_flop(inside, wire)  # by the stream's name
+        cells[f"core.u_other.s_axis_tdata_TRELLIS_FF_Q_{k}"] = flip_flop(wire, out)
+        cells[f"$abc${k}"] = lut(wire, before)
+        names |= {f"core.u_{name}.x_q": [inside], f"core.{name}_tdata": [wire]}
+        names |= {f"core.u_{name}.m_axis_tdata": [out], f"core.u_other.s_axis_tdata{k}": [90]}
+    names |= {"core.fork_0_tdata": [80], "core.fork_1_tvalid": [81]}
+    cells["core.fork_0_tdata_TRELLIS_FF_Q"] = flip_flop(100, 80)
+    cells["core.fork_1_tvalid_TRELLIS_FF_Q"] = flip_flop(100, 81)
+    counted = netlist(cells, names).cells_of_nodes("ecp5")
+    assert (counted[node].ff, counted[node].lut) == (5 if node == "fork" else 3, 1)
+
+
+def test_a_net_that_is_an_input_wherever_it_is_named_belongs_outside() -> None:
+    """Logic without a name serves the node with most readers."""
+    cells = {
+        "core.u_a.s_axis_tdata_TRELLIS_FF_Q": flip_flop(11, 10),
+        "l": lut(20, 21),
+        "core.u_a.p_q_TRELLIS_FF_Q": flip_flop(21, 30),
+        "core.u_b.p_q_TRELLIS_FF_Q": flip_flop(21, 31),
+        "core.u_b.r_q_TRELLIS_FF_Q": flip_flop(21, 32),
+    }
+    names = {
+        "core.u_a.s_axis_tdata": [10],
+        "core.u_b.s_axis_tdata": [10],
+        "padded_q": [10],
+        "core.u_a.p_q": [30],
+        "core.u_b.p_q": [31],
+        "core.u_b.r_q": [32],
+    }
+    found = netlist(cells, names).node_of
+    assert found["core.u_a.s_axis_tdata_TRELLIS_FF_Q"] == TOP
+    assert found["l"] == "b"
+
+
+def test_ready_runs_backwards_and_names_of_tools_tell_nothing() -> None:
+    cells = {
+        "core.u_b.m_axis_tready_TRELLIS_FF_Q": flip_flop(11, 10),
+        "core.u_c.x_TRELLIS_FF_Q": flip_flop(12, 13),
+        "core.u_d.y_TRELLIS_FF_Q": flip_flop(12, 14),
+    }
+    names = {
+        "core.u_b.m_axis_tready": [10],
+        "core.u_c.s_axis_tready": [10],
+        "core.u_a.q_LUT4_Z_1": [13],
+        "core.u_c.x": [13],
+        "core.u_a.hidden": [14],
+        "core.u_d.y": [14],
+    }
+    found = netlist(cells, names)
+    found.module["netnames"]["core.u_a.hidden"]["hide_name"] = 1
+    assert list(found.node_of.values()) == ["c", "c", "d"]
+
+
+def test_a_second_name_within_the_reader_and_a_ready_of_no_node() -> None:
+    cells = {
+        "core.u_b.seen_TRELLIS_FF_Q": flip_flop(11, 10),
+        "core.u_c.room_q_TRELLIS_FF_Q": flip_flop(12, 13),
+    }
+    names = {
+        "core.u_z.q": [10],
+        "core.u_b.s_axis_tdata": [10],
+        "core.u_b.seen": [10],  # assigned from the port
+        "core.c_tready": [13],  # a stream's ready is not made by who makes its data
+    }
+    assert list(netlist(cells, names).node_of.values()) == ["z", "c"]
 
 
 # ---- output registers of block RAM ---------------------------------------------------------------
@@ -94,6 +160,10 @@ BODIES = {
         "begin if (en) begin word_q <= rom[a]; q <= word_q; end if (rst) q <= 0; end",
     ),
     "logic": ("output reg [35:0] q", "if (en) begin word_q <= rom[a]; q <= ~word_q; end"),
+    "read_reset": (  # which clears the output register too, were it used
+        "output reg [35:0] q",
+        "begin if (rst) word_q <= 0; else if (en) word_q <= rom[a]; if (en) q <= word_q; end",
+    ),
     "seen": (
         "output reg [35:0] q, output wire [35:0] w",
         "if (en) begin word_q <= rom[a]; q <= word_q; end assign w = word_q;",
@@ -115,10 +185,11 @@ def test_registers_move_into_the_block_where_nothing_else_changes(tmp_path: Path
         run_script("\n".join(commands) + "\n", cwd=tmp_path, folder=name)
         found = Netlist(json.loads((tmp_path / f"{name}.json").read_text()), name)
         blocks = [c for c in found.cells.values() if c["type"] == "DP16KD"]
-        before = _flip_flops(found)
+        before, original = _flip_flops(found), deepcopy(found.module)
         assert before == 36 and len(blocks) == 1, name
         taken = absorb_output_registers(found)
         assert (taken, _flip_flops(found)) == ((1, 0) if name in TAKEN else (0, 36)), name
+        assert same_outputs(original, found.module) if taken else original == found.module, name
         modes = {blocks[0]["parameters"][f"REGMODE_{half}"] for half in "AB"}
         assert modes == {"OUTREG" if taken else "NOREG"}, name
         if taken:  # the outputs are the ports now, enabled as the registers were
@@ -157,11 +228,12 @@ def test_a_product_goes_to_the_register_of_its_multiplier(tmp_path: Path) -> Non
         run_script("\n".join(commands) + "\n", cwd=tmp_path, folder=name)
         found = Netlist(json.loads((tmp_path / f"{name}.json").read_text()), name)
         block = next(c for c in found.cells.values() if c["type"] == "MULT18X18D")
-        before = _flip_flops(found)
+        before, original = _flip_flops(found), deepcopy(found.module)
         taken = absorb_output_registers(found)
         assert (taken, _flip_flops(found)) == (
             (1, 0) if name in ("at_once", "wide") else (0, before)
         ), name
+        assert same_outputs(original, found.module) if taken else original == found.module, name
         if taken:
             after = Netlist(found.document, name)
             q = found.module["ports"]["q"]["bits"]
@@ -243,8 +315,56 @@ def test_the_slowest_path_by_node() -> None:
     assert slowest(report, names, path.ns) == {"b": 9.0}
 
 
+def test_the_set_up_time_is_the_last_step() -> None:
+    """Also right behind the register where the path starts."""
+    report, names = report_and_names()
+    start, end = "core.u_b.n_q_TRELLIS_FF_Q_3", "core.u_b.s_axis_tdata_TRELLIS_FF_Q"
+    arcs = [
+        arc("clk-to-q", 0.5, start, start),
+        arc("routing", 10.0, start, end),
+        arc("setup", 0.125, end, end, "DI"),
+    ]
+    report["critical_paths"].append({"from": "posedge clk", "to": "posedge clk", "path": arcs})
+    path = critical_path(report, names)
+    assert [(s.kind, s.cells, s.logic, s.routing) for s in path.steps] == [
+        ("register", 1, 0.5, 0.0),
+        ("register", 1, 0.125, 10.0),
+    ]
+    assert path.ns == pytest.approx(10.625) and path.end == "u_b.s_axis_tdata"
+    between = {"from": "posedge clk", "to": "posedge other", "path": [*arcs, *arcs]}
+    report["critical_paths"].append(between)  # of two clocks: nobody closes timing on that
+    assert critical_path(report, names).ns == pytest.approx(10.625)
+
+
+def test_cells_as_nextpnr_calls_them() -> None:
+    _, names = report_and_names()
+    ram, sums = "core.u_b.m_q.0.0$DPRAM0_COMB", "core.u_a.x_CCU2C_S0$CCU2_COMB1"
+    assert [names.kind(cell) for cell in (ram, sums, "clk$tr_io")] == [
+        "LUT RAM",
+        "carry chain",
+        "pad",
+    ]
+    assert [names.node(cell) for cell in (ram, sums, "core.u_x.q", "clk$tr_io")] == [
+        "b",
+        "a",
+        TOP,
+        TOP,
+    ]
+    assert names.kind("core.u_b.y_LUT4_Z") == "LUT"
+
+
+def test_clock_and_use_of_blocks() -> None:
+    clocks = {"fmax": {"clk": {"achieved": 90.5}, "other": {"achieved": 80.5}}}
+    assert fmax(clocks, "top") == 80.5
+    with pytest.raises(ToolFailedError, match="top: nextpnr found no path between registers"):
+        fmax({"fmax": {}}, "top")
+    blocks = {"TRELLIS_COMB": {"used": 7, "available": 9}, "DP16KD": {"used": 1, "available": 2}}
+    assert used({"utilization": blocks}) == {"LUT": (7, 9), "BRAM": (1, 2)}
+
+
 def test_signals_are_named_as_in_the_verilog() -> None:
     assert signal("dut.core.u_c.acc[0].q_TRELLIS_FF_Q_4") == "u_c.acc[0].q"
     assert signal("core.u_c.rom.0.13") == "u_c.rom"
     assert signal("core.u_c.q_SB_DFFESR_Q_2_DFFLC") == "u_c.q"
     assert signal("out_q_TRELLIS_FF_Q") == "out_q"
+    assert signal("dut.core.u_net_tdata_TRELLIS_FF_Q_1") == "dut.core.u_net_tdata"

@@ -9,7 +9,7 @@ import pytest
 from qcompiler.estimate.devices import device
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
-from qcompiler.passes.fold import node_cycles
+from qcompiler.ir.rates import node_cycles
 from qcompiler.verbs.compile import Compiled, Target, write_build
 from qcompiler.verbs.verify import lopsided, verify
 from tests.graphs import integer_graph

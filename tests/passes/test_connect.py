@@ -10,11 +10,11 @@ import pytest
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph, Value
 from qcompiler.ir.planes import encode
+from qcompiler.ir.rates import bottleneck
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.connect import InsertForks, SizeFifos, burst_fifos, fifo_bits
 from qcompiler.passes.demands import Demands, dominators
-from qcompiler.passes.fold import bottleneck
 from tests.graphs import folding_space, lowered
 
 NIBBLE = IntType(0, 15)

@@ -11,9 +11,10 @@ from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import device
 from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer
+from qcompiler.ir.rates import bottleneck, node_cycles
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.fold import ANY, FEWEST_LUTS, FoldingSpace, bottleneck, node_cycles
+from qcompiler.passes.fold import ANY, FEWEST_LUTS, FoldingSpace
 from qcompiler.passes.pipeline import TO_HARDWARE
 from qcompiler.verbs.compile import Target
 from qcompiler.verbs.compile import compile as compile_network

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from qcompiler.estimate.devices import device
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rates import bottleneck
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.elimination import Elimination
-from qcompiler.passes.fold import ANY, bottleneck
+from qcompiler.passes.fold import ANY
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.verbs.goal import Room
 from tests.exhaustive import Case, Exhaustive, cases, greedy, small_network, space_of

@@ -12,10 +12,11 @@ import pytest
 from qcompiler.estimate.devices import device
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rates import bottleneck
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.choices import Site
-from qcompiler.passes.fold import FoldingSpace, bottleneck
+from qcompiler.passes.fold import FoldingSpace
 from qcompiler.passes.folding import Folding
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.report.tables import folding_table

@@ -14,10 +14,10 @@ from qcompiler.estimate.engines import module_price
 from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rates import bottleneck, node_cycles
 from qcompiler.ir.types import IntType
 from qcompiler.passes.base import run_passes
 from qcompiler.passes.choices import Choices
-from qcompiler.passes.fold import bottleneck, node_cycles
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.verbs.compile import Compiled, Target, write_build
 from qcompiler.verbs.goal import Room

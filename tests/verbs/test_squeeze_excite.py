@@ -11,8 +11,8 @@ from qcompiler.errors import VerificationError
 from qcompiler.estimate.devices import device
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.graph import Graph
+from qcompiler.ir.rates import bottleneck
 from qcompiler.passes.base import run_passes
-from qcompiler.passes.fold import bottleneck
 from qcompiler.passes.pipeline import CONNECT, TO_HARDWARE
 from qcompiler.quant.config import QuantConfig
 from qcompiler.verbs.compile import Compiled, Target, write_build
