@@ -14,7 +14,7 @@ from typing import NamedTuple
 from qcompiler.estimate.carry import adder_cells, counter_cells
 from qcompiler.estimate.coefficients import COEFFICIENTS
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import ahead_rom_cost, ram_cost, table_lut, weight_rom_cost
+from qcompiler.estimate.memory import ahead_rom_cost, table_lut, weight_rom_cost
 from qcompiler.estimate.parts import (
     LEAST_RUN,
     SHIFT_BITS,
@@ -212,43 +212,6 @@ def array_lut(
 def array_kind(op: hw.BitSerialArray) -> str:
     """Whose coefficients price an array: without a lane tree Yosys maps the gates otherwise."""
     return "depthwise" if isinstance(op, hw.DepthwiseArray) else "array"
-
-
-def array_price(family: str) -> Callable[[hw.BitSerialArray, hw.Window, StreamType], FoldingPrice]:
-    """What the folding of an array decides: the array, its weight ROM and its line buffer.
-
-    Args:
-        family: Key of the cost model.
-
-    Returns:
-        For an array, its window and the stream that the window reads, the price of each folding.
-    """
-
-    def of(op: hw.BitSerialArray, window: hw.Window, x: StreamType) -> FoldingPrice:
-        act = x.elem
-        row = (window.reshape or x.shape)[2] * x.shape[0]
-
-        @cache
-        def schedule(pe: int, planes: int, per_fold: bool) -> Schedule:
-            return op.folded(pe, 1, planes, per_fold).schedule
-
-        def price(folded: hw.BitSerialArray) -> tuple[float, int]:
-            pe, simd, planes = folded.pe, folded.simd, folded.planes
-            lanes = folded.input_lanes
-            rom = ahead_rom_cost(pe * simd * planes, folded.weight_words, family)
-            buffer = ram_cost(lanes * act.bits, window.rows * (row // lanes), family)
-            width = lane_tree(simd, act.bits, family, signed=act.signed).width
-            plan = schedule(pe, planes, folded.per_fold)
-            steps = step_sizes(plan, width, op.acc.bits, family, keeps=folded.beats > 1)
-            lut = array_lut(
-                pe, simd, planes, act.bits, op.acc.bits, family,
-                signed=act.signed, steps=steps, kind=array_kind(op),
-            )  # fmt: skip
-            return lut + rom.lut + buffer.lut, rom.bram + buffer.bram
-
-        return price
-
-    return of
 
 
 @cache

@@ -8,12 +8,11 @@ blocks of ECP5 are used as bare multipliers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import prod
 
 from qcompiler.estimate.carry import adder_cells, counter_cells
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import ram_cost, weight_rom_cost
+from qcompiler.estimate.memory import weight_rom_cost
 from qcompiler.estimate.parts import Parts, counter_bits, counter_features, even
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import StreamType
@@ -115,30 +114,3 @@ def _control(plan: ProductPlan, family: str) -> int:
         return 9
     ff = 6 + 3 * plan.result_stage + (plan.beats > 1) * (plan.depth + 1)
     return ff + (2 * (plan.depth + 2) + 1 if plan.spills else 0)
-
-
-def multiplier_price(
-    family: str,
-) -> Callable[[hw.MultiplierArray, hw.Window, StreamType], MultiplierPrice]:
-    """What the folding of an array decides: the array, its weight ROM and its line buffer.
-
-    Args:
-        family: Key of the cost model.
-
-    Returns:
-        For an array, its window and the stream that the window reads, the price of each folding.
-    """
-
-    def of(op: hw.MultiplierArray, window: hw.Window, x: StreamType) -> MultiplierPrice:
-        row = (window.reshape or x.shape)[2] * x.shape[0]
-        whole, beats = op.plan(x.elem), op.beats * op.simd
-
-        def price(pe: int, simd: int) -> Cost:
-            plan = replace(whole, simd=simd, beats=beats // simd)
-            parts = multiplier_parts(plan, pe, len(op.weight) // pe, op.acc.bits, family)
-            buffer = ram_cost(simd * x.elem.bits, window.rows * (row // simd), family)
-            return parts.cost(family) + buffer
-
-        return price
-
-    return of

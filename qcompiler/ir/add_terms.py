@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qcompiler.ir.planes import signed_digits
+
 MOST_DIGITS = 4  # of a constant; one of more is left to a multiplier
 
 
@@ -35,7 +37,8 @@ class AddTerms:
         """Products and nothing, then plus digits, then minus digits: the first meets the last."""
         products, plus, minus = [], [], []
         for operand, mul in enumerate((a_mul, b_mul)):
-            up, down = signed_digits(mul)
+            digits = signed_digits(mul)
+            up, down = ([place for place, sign in digits if sign == one] for one in (1, -1))
             if len(up) + len(down) > MOST_DIGITS:
                 products.append(Term(operand, product=True))
                 continue
@@ -58,16 +61,3 @@ class AddTerms:
     def stages(self) -> int:
         """Registers from an operand to the sum: one a level."""
         return 1 + (len(self.pairs) - 1).bit_length() if self.pairs else 1
-
-
-def signed_digits(value: int) -> tuple[list[int], list[int]]:
-    """Exponents of the plus and of the minus digits of the canonical signed form."""
-    found: tuple[list[int], list[int]] = ([], [])
-    left, place = abs(value), 0
-    while left:
-        if left & 1:
-            negative = left % 4 == 3
-            found[negative ^ (value < 0)].append(place)
-            left += 1 if negative else -1
-        left, place = left // 2, place + 1
-    return found

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qcompiler.ir.planes import signed_digits
+
 Array = np.ndarray[Any, Any]
 
 FAN_IN = 4
@@ -79,19 +81,6 @@ class AdderGraph:
             values.append(sum((worth(term) for term in terms[1:]), worth(terms[0])))
         zero = np.zeros(x.shape[:-1], x.dtype)
         return np.stack([worth(t) if t is not None else zero for t in self.outputs], axis=-1)
-
-
-def signed_digits(value: int) -> list[tuple[int, int]]:
-    """(exponent, sign) of the nonzero digits of the canonical signed form, lowest first."""
-    found, exponent = [], 0
-    while value:
-        if value & 1:
-            digit = 2 - (value & 3)
-            found.append((exponent, digit))
-            value -= digit
-        value >>= 1
-        exponent += 1
-    return found
 
 
 def digit_counts(matrix: Array) -> Array:

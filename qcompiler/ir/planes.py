@@ -45,12 +45,23 @@ def _magnitude_digits(w: Array) -> tuple[Array, Array]:
     return np.maximum(w, 0), np.maximum(-w, 0)
 
 
-def _canonical_digits(w: Array) -> tuple[Array, Array]:
-    """``2w = 3w - w``, bit by bit: no two neighbouring digits are left (Reitwiesner 1960)."""
+def canonical_digits(w: Any) -> tuple[Any, Any]:
+    """Plus and minus digits of integers, as bits: canonical signed digits (Reitwiesner 1960).
+
+    ``2w = 3w - w``, bit by bit: no two neighbouring digits are left.
+    """
     return (3 * w & ~w) >> 1, (w & ~(3 * w)) >> 1
 
 
-_DIGITS: tuple[Digits, ...] = (_twos_digits, _magnitude_digits, _canonical_digits)
+def signed_digits(value: int) -> list[tuple[int, int]]:
+    """(exponent, sign) of the `canonical_digits` of one integer that are not 0, lowest first."""
+    plus, minus = canonical_digits(value)
+    live = plus | minus
+    places = [place for place in range(live.bit_length()) if live >> place & 1]
+    return [(place, 1 if plus >> place & 1 else -1) for place in places]
+
+
+_DIGITS: tuple[Digits, ...] = (_twos_digits, _magnitude_digits, canonical_digits)
 """In the order in which ties are decided."""
 
 
@@ -86,7 +97,7 @@ def canonical(weight: Array) -> Planes:
 
     No other way to write a number with signed digits has fewer that are not zero.
     """
-    return _planes(weight, _canonical_digits)
+    return _planes(weight, canonical_digits)
 
 
 # ---- the choice ----------------------------------------------------------------------------------
@@ -105,7 +116,7 @@ def channel_masks(weight: Array) -> Array:
         int64 (C_out, 6). Those of a set of channels are the bitwise or of theirs.
     """
     w = weight.reshape(len(weight), -1).astype(np.int64)
-    parts = [w, w ^ (w >> 63), *_magnitude_digits(w), *_canonical_digits(w)]
+    parts = [w, w ^ (w >> 63), *_magnitude_digits(w), *canonical_digits(w)]
     return np.stack([np.bitwise_or.reduce(part, axis=1) for part in parts], axis=1)
 
 

@@ -112,7 +112,7 @@ class Room:
         """The LUTs that may be used, and where that comes from."""
         half = self.luts == room_for(self.chip, None, None)
         of = f", half of {self.chip.name}" if half else ""
-        return f"the budget is {self.luts:.0f}{of}"
+        return f"the budget is {self.luts:.0f} LUT{of}"
 
     @property
     def more(self) -> str:

@@ -84,6 +84,7 @@ def test_a_device_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("luts = 1_000", "luts = true", "luts is True, a whole number was expected"),
         ("brams = 3", "brams = -3", "brams is -3, a larger number was expected"),
         ("clock_mhz = 66", "clock_mhz = nan", "clock_mhz is nan, a larger number was expected"),
+        ("clock_mhz = 66", "clock_mhz = inf", "clock_mhz is inf, a finite number was expected"),
         ("dsps = 0", "dsps = 0\ndsp = 4", "has an unknown field dsp"),
         ("dsps = 0", "dsps = 0\nnextpnr = [85]", "nextpnr is [85], a list of texts was expected"),
         ('"ecp5"', '"ecp6"', "the family 'ecp6' is not known"),

@@ -73,7 +73,7 @@ def test_without_nextpnr_the_error_says_how_to_get_it(
         ("ecp5-85k", Placement(speed=5), "ecp5-85k has no speed grade 5"),
         ("ice40-hx8k", Placement(speed=6), "ice40-hx8k has no speed grade 6"),
         ("ecp5-85k", Placement(mhz=-1.0), "a clock of -1 MHz was asked for"),
-        ("ecp5-85k", Placement(constraints=Path("no.lpf")), "no.lpf: is no file of pins"),
+        ("ecp5-85k", Placement(constraints=Path("no.lpf")), "no.lpf: is no file"),
     ],
 )
 def test_refused_options(name: str, placement: Placement, what: str) -> None:

@@ -1,20 +1,10 @@
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qcompiler.ir.add_terms import AddTerms, signed_digits
+from qcompiler.ir.add_terms import AddTerms
 
 CONSTANTS = st.integers(-(1 << 19), 1 << 19)
-
-
-@given(CONSTANTS)
-def test_digits_make_the_constant(value: int) -> None:
-    plus, minus = signed_digits(value)
-    assert sum(1 << k for k in plus) - sum(1 << k for k in minus) == value
-    places = sorted(plus + minus)
-    assert all(high - low > 1 for low, high in pairwise(places))
 
 
 @given(CONSTANTS, CONSTANTS)

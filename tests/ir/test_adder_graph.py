@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from qcompiler.ir.adder_graph import (
     Term,
     digit_counts,
     pair_count,
-    signed_digits,
 )
 from qcompiler.ir.serial_plan import SerialPlan, digit_widths
 from qcompiler.ir.types import IntType
@@ -55,13 +53,6 @@ def test_a_wrong_term_is_seen() -> None:
     for term in (Term(0, 3, 1), first[0].moved(1), first[0].moved(0, -1)):
         wrong = replace(graph, sums=((term, *first[1:]), *rest))
         assert (wrong.evaluate(x) != x @ w.T).any()
-
-
-def test_signed_digits_are_canonical() -> None:
-    for value in range(-300, 301):
-        digits = signed_digits(value)
-        assert sum(sign << exponent for exponent, sign in digits) == value
-        assert all(b - a > 1 for (a, _), (b, _) in pairwise(digits))
 
 
 def test_common_pairs_are_formed_once() -> None:

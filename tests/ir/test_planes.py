@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qcompiler.ir.planes import Planes, canonical, encode, sign_magnitude, twos_complement
+from qcompiler.ir.planes import (
+    Planes,
+    canonical,
+    encode,
+    sign_magnitude,
+    signed_digits,
+    twos_complement,
+)
 
 Array = np.ndarray[Any, Any]
 PARTS = [twos_complement, sign_magnitude, canonical]
@@ -115,3 +122,10 @@ def test_masks_of_a_bit_level_training(exps: set[int], seed: int) -> None:
     assert len(planes) <= live[-1] - live[0] + 2, "no more than two's complement from end to end"
     if all(high - low >= 2 for low, high in pairwise(live)):
         assert len(planes) <= 2 * len(live), "a plane for each sign"
+
+
+@given(st.integers(-(1 << 40), 1 << 40))
+def test_signed_digits_are_canonical(value: int) -> None:
+    digits = signed_digits(value)
+    assert sum(sign << place for place, sign in digits) == value
+    assert all(high - low > 1 for (low, _), (high, _) in pairwise(digits))

@@ -120,7 +120,7 @@ def test_budget(spaces: dict[int, FoldingSpace], seed: int) -> None:
     least, most = (room(0).cost(space.fold(cycles)).lut for cycles in ends)
     assert room(0.9 * least).fastest() is None
     cycles = []
-    for share in (0.05, 0.3, 1.0):
+    for share in (0.05, 0.3, 1.05):  # what FIFOs take is known when a network is there
         budget = least + share * (most - least)
         graph = room(budget).fastest()
         assert graph is not None

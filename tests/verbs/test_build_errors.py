@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from qcompiler.estimate.devices import device
+from qcompiler.verbs.build import Build
+from qcompiler.verbs.compile import Target
+from qcompiler.verbs.compile import compile as compile_network
 from tests.conftest import Files
 from tests.places import contents
 from tests.verbs.conftest import Capture, refused
@@ -43,6 +47,8 @@ BUILDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "source": (manifest(lambda m: m["sources"].append(7)), "7 is no file name"),
     "streams": (manifest(lambda m: m["streams"].pop()), "streams, the graph has another"),
     "a device": (manifest(lambda m: m["target"].update(device=3)), "target.device is missing"),
+    "no clock": (manifest(lambda m: m["target"].pop("clock_mhz")), "target.clock_mhz is missing"),
+    "a clock": (manifest(lambda m: m["target"].update(clock_mhz=0)), "target.clock_mhz is missing"),
     "a port": (manifest(lambda m: m["ports"].pop("s_axis")), "ports.s_axis.lanes is missing"),
     "no Verilog": (lambda b: (b / "qc_top.v").unlink(), "build: qc_top.v is missing"),
     "no memory": (lambda b: shutil.rmtree(b / "mem"), "is missing"),
@@ -67,6 +73,17 @@ def test_damaged_builds(verb: str, case: str, place: Path, files: Files, capsys:
     error = refused([verb, place / "build"], capsys)
     assert words in error and "qcompiler compile" in error
     assert contents(place) == before
+
+
+@pytest.mark.parametrize(("given", "mhz"), [(None, 50.0), (80.0, 80.0)])
+def test_the_clock_on_another_device(
+    given: float | None, mhz: float, files: Files, tmp_path: Path
+) -> None:
+    """Its usual one, unless the user asked for one."""
+    compile_network(files / "net.qc", Target(fps=1000, clock_mhz=given), out=tmp_path / "build")
+    build = Build.read(tmp_path / "build")
+    assert build.clock_on(device("ice40-hx8k")) == mhz
+    assert build.clock_on(device("ecp5-85k")) == (given or 100.0)
 
 
 def test_estimate_for_an_unknown_device(files: Files, capsys: Capture) -> None:

@@ -66,7 +66,11 @@ def test_the_command_says_what_is_missing_and_where(
     held = re.findall(r"(\w+) \(weights\): (\d+), [\d,]+ bits", text)
     assert held[0][0] == "most"
     assert [int(n) for _, n in held] == sorted((int(n) for _, n in held), reverse=True)
-    assert "quantize to fewer bits" in text and "--oversize" in text and "ecp5-12k has 12144 LUT and 32 BRAM" in text
+    assert (
+        "quantize to fewer bits" in text
+        and "--oversize" in text
+        and "ecp5-12k has 12144 LUT and 32 BRAM" in text
+    )
     with pytest.raises(SystemExit) as caught:
         main([*command, "--oversize"])
     assert not caught.value.code

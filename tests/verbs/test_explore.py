@@ -223,9 +223,18 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "two floats": (["model.pt2", "unpadded.pt2"], "one float network"),
     "one twice": (["net.qc", "net.qc"], "two of the networks have one name: net, net"),
     "no network": (["nothing.qc"], "nothing.qc"),
-    "bits": (["net.qc", "--bits", "4,9"], "'9' is no width"),
-    "codes": (["net.qc", "--bits", "4/x"], "'4/x' is no width"),
-    "no bits": (["net.qc", "--bits", ","], "--bits: is empty"),
+    "bits": (["model.pt2", "--bits", "4,9"], "'9' is no width"),
+    "codes": (["model.pt2", "--bits", "4/x"], "'4/x' is no width"),
+    "no bits": (["model.pt2", "--bits", ","], "--bits: is empty"),
+    "bits of codes": (["net.qc", "--bits", "4"], "--bits: is for a float network"),
+    "method of codes": (["net.qc", "--method", "mse"], "--method: is for a float network"),
+    "calibration of codes": (
+        ["net.qc", "--calibration", "i.npz"],
+        "calibration inputs are for a float network",
+    ),
+    "no inputs": (["model.pt2", "--calibration", "none.npz"], "none.npz"),
+    "no test set": (["net.qc", "--test", "none.npz"], "none.npz"),
+    "no cost model": (["net.qc", "--target", "gw2a-18"], "no cost model for family 'gowin'"),
     "device": (["net.qc", "--target", "ecp5-85k,z80"], "'z80' is not a known device"),
     "rates": (["net.qc", "--fps", "10,fast"], "'10,fast' is no list of numbers"),
     "a negative rate": (["net.qc", "--fps", "-1"], "fps is -1.0"),
@@ -233,7 +242,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "an empty budget": (["net.qc", "--lut", "0%"], "'0%' is no LUT budget"),
     "workers": (["net.qc", "--workers", "0"], "0 workers cannot do anything"),
     "engine": (["net.qc", "--engine", "best"], "engine 'best' is unknown"),
-    "method": (["net.qc", "--method", "magic"], "magic"),
+    "method": (["model.pt2", "--method", "magic"], "magic"),
     "scheduler": (["net.qc", "--scheduler", "tcp://127.0.0.1:9"], "no dask scheduler answers"),
 }
 
@@ -247,8 +256,47 @@ def test_refusals(
     given = [files / a if a.endswith((".pt2", ".qc")) else a for a in arguments]
     error = refused(["explore", *given, "-o", tmp_path / "out"], capsys)
     assert words in error
-    if case != "scheduler":  # found out when the networks are there
-        assert contents(tmp_path) == {}
+    assert contents(tmp_path) == {}
+
+
+def test_a_graph_that_is_not_quantized(files: Files, tmp_path: Path, capsys: Capture) -> None:
+    compile_network(files / "net.qc", Target(fps=1000), out=tmp_path / "build")
+    error = refused(["explore", tmp_path / "build/integer", "-o", tmp_path / "out"], capsys)
+    assert "integer: a quantized nn graph was expected, this is integer" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written(files: Files, capsys: Capture) -> None:
+    error = refused(["explore", files / "net.qc", "-o", "/proc/sweep"], capsys)
+    assert "/proc/sweep: cannot be written" in error
+
+
+def test_nothing_that_can_be_built(files: Files, tmp_path: Path, capsys: Capture) -> None:
+    error = refused(["explore", files / "net.qc", "--fps", "90e6", "-o", tmp_path / "out"], capsys)
+    assert "out: none of the 1 points can be built" in error
+    assert (tmp_path / "out/points.csv").is_file(), "with the reasons"
+
+
+def test_another_device_of_the_same_name_is_another_point(files: Files, tmp_path: Path) -> None:
+    table = tmp_path / "own.toml"
+    found = []
+    for luts in (9000, 300, 9000):
+        table.write_text(
+            f'[devices.d]\nfamily = "ecp5"\nluts = {luts}\nffs = 9000\nbrams = 20\ndsps = 9\n'
+        )
+        sweep_of_one = Sweep(devices=(f"{table}:d",), fps=(500.0,))
+        (result,) = explore([files / "net.qc"], sweep_of_one, tmp_path / "out")
+        found.append(result.outcome.fits)
+    assert found == [True, False, True]
+
+
+def test_another_number_of_test_images_is_measured_anew(files: Files, tmp_path: Path) -> None:
+    found = []
+    for count in (1, 24):
+        few = replace(SWEEP, devices=("ecp5-12k",), fps=(500.0,), lut=(), test_images=count)
+        (result,) = explore([files / "net.qc"], few, tmp_path / "out", test=files / "images.npz")
+        found.append(result.accuracy["top1"])
+    assert found[0] in (0.0, 1.0) and found[1] not in (0.0, 1.0)
 
 
 def test_a_test_set_without_labels(files: Files, tmp_path: Path, capsys: Capture) -> None:

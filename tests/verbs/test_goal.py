@@ -108,18 +108,33 @@ def test_a_rate_that_does_not_fit_is_built_with_advice(space: FoldingSpace) -> N
     assert advice(slower, small) == "" and slower.fitting_fps is None
 
 
+def test_a_rate_that_divides_the_clock_is_not_cut_off(space: FoldingSpace) -> None:
+    cut = [n for n in range(40_000, 41_000) if int(33.3e6 / (33.3e6 / n)) < n]
+    assert cut, "floating point does cut some off"
+    found = solve(space, chip(brams=208), 33.3, fps=33.3e6 / cut[0], lut=None)
+    assert f"({cut[0]} cycles a frame)" in found.limit
+
+
 def test_where_nothing_fits_no_rate_is_advised(space: FoldingSpace) -> None:
     tiny = chip(brams=5)
     found = rate(space, tiny)
     assert found.fitting_fps is None
     text = advice(found, tiny)
     assert text.startswith("to make it fit: quantize to fewer bits: op0 at 4 instead of 8 bits")
-    assert text.endswith("or name a larger --target: ecp5-85k has 83640 LUT and 208 BRAM")
+    assert text.endswith("or name a --target of another family: no known ecp5 has as much")
 
 
 def test_multipliers_that_are_short_can_be_spared(space: FoldingSpace) -> None:
     few = replace(chip(brams=208), dsps=1)
     assert "--requant exact" in advice(rate(space, few), few)
+
+
+def test_multipliers_of_arrays_are_not_spared_so(space: FoldingSpace) -> None:
+    few = replace(chip(brams=208), dsps=1)
+    found = rate(space, few)
+    report = estimate(run_passes(found.graph, CONNECT), few)
+    rows = tuple(replace(row, kind="MultiplierArray") for row in report.rows)
+    assert "--requant exact" not in found.advice(replace(report, rows=rows))
 
 
 def test_a_budget_leaves_the_device_enough_block_ram(space: FoldingSpace) -> None:

@@ -21,8 +21,11 @@ MINE = '[devices.mine]\nfamily = "ecp5"\nluts = 9_000\nffs = 9_000\nbrams = 30\n
         (["--pnr", "--target", "xc7a35t"], "no place and route for the family xc7", "ecp5 and"),
         (["--pnr", "--speed", "5"], "ecp5-85k has no speed grade 5", "choose one of 6, 7, 8"),
         (["--pnr", "--freq", "0"], "a clock of 0 MHz was asked for", "give another --freq"),
-        (["--pnr", "--lpf", "none.lpf"], "none.lpf: is no file of pins", ""),
-        (["--pnr", "--target", "asic"], "asic is no device to compile for", "--target asic"),
+        (["--pnr", "--lpf", "none.lpf"], "none.lpf: is no file", "an .lpf file"),
+        (["--pnr", "--target", "asic"], "gates are not placed and routed", "leave --pnr out"),
+        (["--freq", "100"], "is of place and route", "give --pnr"),
+        (["--speed", "8"], "is of place and route", "give --pnr"),
+        (["--lpf", "none.lpf"], "is of place and route", "give --pnr"),
         (["--target", "ecp6"], "'ecp6' is not a known device", "FILE.toml:NAME"),
     ],
 )
