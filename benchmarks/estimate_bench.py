@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import clock_rows
 import holdout_cases
 from calibrate import found
 from cells import Cells
@@ -77,13 +78,17 @@ def network(one: Network, family: str, kept: dict[str, Any]) -> dict[str, Any]:
         compiled, x = built(one, DEVICES[family], folder)
         report = estimate(compiled.hardware, device(DEVICES[family]))
         key = digest(folder)
-        if kept.get("digest") == key:
-            cells, cycles = Mapped(**kept["cells"]), kept["simulated"]
+        known = kept if kept.get("digest") == key else {}
+        if known:
+            cells, cycles = Mapped(**known["cells"]), known["simulated"]
         else:
             stalls = (Stall(0, 0),)
             cycles = verify(folder, x[:3], stalls=stalls, extremes=False).cycles_per_frame
             cells = synthesize(folder, family).total
-    figures = row(one.name, "network", family, report.total, cells)
+        clock = {}
+        if family == clock_rows.FAMILY and cells.lut < clock_rows.MOST_LUT:
+            clock = clock_rows.network(compiled.hardware, folder, known.get("mhz", [None])[-1])
+    figures = row(one.name, "network", family, report.total, cells) | clock
     return {
         **figures, "cycles": [report.cycles, cycles], "digest": key, "simulated": cycles,
         "cells": dataclasses.asdict(cells),
@@ -109,6 +114,7 @@ def bars(rows: list[dict[str, Any]]) -> dict[str, Any]:
         out[f"{what}_errors"] = sum(r[what][0] != r[what][1] for r in rows)
     networks = [r for r in rows if r["kind"] == "network"]
     out["cycle_errors"] = sum(r["cycles"][0] != r["cycles"][1] for r in networks)
+    out["fmax_worst_error"] = round(clock_rows.worst([*networks, *clock_rows.modules()]), 4)
     out["heldout_modules"] = len({r["name"] for r in rows if r["kind"] != "network"})
     out["heldout_networks"] = len({r["name"] for r in networks})
     return out
@@ -116,18 +122,18 @@ def bars(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def show(rows: list[dict[str, Any]]) -> None:
     table = Table(title="estimate / Yosys, and error")
-    for column in ("", "family", "LUT", "", "FF", "", "carry", "BRAM", "DSP", "cycles"):
+    for column in ("", "family", "LUT", "", "FF", "", "carry", "BRAM", "DSP", "cycles", "MHz"):
         table.add_column(column, justify="right" if column != "" else "left")
     for r in sorted(rows, key=lambda r: (r["kind"] == "network", r["family"], r["name"])):
         pairs = {
             w: "/".join(map(str, r[w]))
-            for w in ("lut", "ff", "carry", "bram", "dsp", "cycles")
+            for w in ("lut", "ff", "carry", "bram", "dsp", "cycles", "mhz")
             if w in r
         }
         table.add_row(
             r["name"], r["family"], pairs["lut"], f"{r['lut_error']:+.1%}", pairs["ff"],
             f"{r['ff_error']:+.1%}", pairs.get("carry", ""), pairs["bram"], pairs["dsp"],
-            pairs.get("cycles", ""),
+            pairs.get("cycles", ""), pairs.get("mhz", ""),
         )  # fmt: skip
     console.print(table)
     for family in DEVICES:
@@ -173,10 +179,14 @@ def errors(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for family in DEVICES:
         mine = [r for r in rows if r["family"] == family]
         small = [r for r in mine if r["kind"] != "network"]
+        held = clock_rows.modules()
         kinds = sorted({r["kind"] for r in small})
         out[family] = {
             "modules": spread(small),
             "networks": spread([r for r in mine if r["kind"] == "network"]),
+            "clock": round(clock_rows.worst([*mine, *held]), 3)
+            if family == clock_rows.FAMILY
+            else None,
             "kinds": {kind: spread([r for r in small if r["kind"] == kind]) for kind in kinds},
         }
     return out

@@ -110,7 +110,7 @@ def design_factor(delays: dict[str, float]) -> float:
     return float(1000 / cells["demo_grade6"]["mhz"] / alone)
 
 
-def write(delays: dict[str, float], grade8: float, design: float, error: float) -> None:
+def write(delays: dict[str, float], grade8: float, design: float) -> None:
     """Write the coefficients."""
     lines = "".join(f'        "{name}": {value:.3f},\n' for name, value in delays.items())
     between = (1 + grade8) / 2
@@ -121,7 +121,6 @@ def write(delays: dict[str, float], grade8: float, design: float, error: float) 
         f"GRADES: dict[str, dict[int, float]] = "
         f'{{"{FAMILY}": {{6: 1.0, 7: {between:.2f}, 8: {grade8:.2f}}}}}\n'
         f'IN_DESIGN: dict[str, float] = {{"{FAMILY}": {design:.2f}}}\n'
-        f'ERROR: dict[str, float] = {{"{FAMILY}": {error:.2f}}}\n'
     )
 
 
@@ -153,9 +152,7 @@ def main() -> int:
     console.print(f"grade 8 takes {grade8:.2f} of the time, within {100 * spread:.0f} %")
     if options.fit:
         design = design_factor(delays)
-        slow = [(case, row) for case, row in held if row["ns6"] > DECIDING]
-        worst = float(np.abs(errors(slow, delays)).max())
-        write(delays, grade8, design, worst)
+        write(delays, grade8, design)
         console.print(f"in a design delays are {design:.2f} times as long; wrote {TARGET}")
     return 0
 

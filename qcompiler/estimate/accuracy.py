@@ -50,6 +50,12 @@ def network_errors(family: str) -> Errors | None:
     return _errors(_measured().get(family, {}).get("networks"))
 
 
+def clock_error(family: str) -> float | None:
+    """Worst relative error of the clock; None where it was not measured."""
+    found: float | None = _measured().get(family, {}).get("clock")
+    return found
+
+
 def _errors(row: dict[str, Any] | None) -> Errors | None:
     if not row:
         return None

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qcompiler.estimate.fmax_coefficients import DELAYS, ERROR, GRADES, IN_DESIGN
+from qcompiler.estimate.accuracy import clock_error
+from qcompiler.estimate.fmax_coefficients import DELAYS, GRADES, IN_DESIGN
 from qcompiler.estimate.memory import block_rom, blocks
 from qcompiler.estimate.model import module_cost
 from qcompiler.estimate.parts import clog2
@@ -83,13 +84,14 @@ class Clock:
         mhz: Clock, MHz.
         node: The slowest module.
         stage: Its slowest stage.
-        error: Largest relative error of `mhz` on designs that the model never saw.
+        error: Largest relative error on modules and networks that the model never saw; None where
+            it was not measured.
     """
 
     mhz: float
     node: str
     stage: Stage
-    error: float
+    error: float | None
 
 
 def has_clock_model(family: str) -> bool:
@@ -109,7 +111,7 @@ def design_clock(graph: Graph, family: str, speed: int | None = None) -> Clock:
     found = [(stage.delay(family), stage, name) for stage, name in every if stage is not None]
     delay, stage, node = max(found, key=lambda entry: entry[0])
     factor = GRADES[family].get(speed, 1.0) if speed is not None else 1.0
-    return Clock(1000 / (delay * IN_DESIGN[family] * factor), node, stage, ERROR[family])
+    return Clock(1000 / (delay * IN_DESIGN[family] * factor), node, stage, clock_error(family))
 
 
 def slowest_stage(graph: Graph, name: str, family: str) -> Stage | None:

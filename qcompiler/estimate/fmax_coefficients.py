@@ -17,4 +17,3 @@ DELAYS: dict[str, dict[str, float]] = {
 }
 GRADES: dict[str, dict[int, float]] = {"ecp5": {6: 1.0, 7: 0.88, 8: 0.75}}
 IN_DESIGN: dict[str, float] = {"ecp5": 1.14}
-ERROR: dict[str, float] = {"ecp5": 0.20}

@@ -24,7 +24,8 @@ def clock_line(graph: Graph, device: Device, cycles: int) -> str:
         f"{clock.mhz:.0f} MHz" + (f" on grade {grade}" if grade else "")
         for grade, clock in clocks.items()
     ]
+    error = "error not measured" if slow.error is None else f"within {100 * slow.error:.0f} %"
     return (
-        f"after place and route about {', '.join(texts)} (within {100 * slow.error:.0f} %), "
+        f"after place and route about {', '.join(texts)} ({error}), "
         f"{slow.mhz * 1e6 / cycles:,.0f} frames/s; bound by {slow.node} ({slow.stage.what})"
     )
