@@ -65,7 +65,7 @@ def searches(graph: Graph) -> dict[str, bool]:
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize(("cycles", "serial"), [(3_000, "1111"), (800, "1100")])
+@pytest.mark.parametrize(("cycles", "serial"), [(3_000, "1111"), (2_000, "1001")])
 def test_the_frame_takes_as_long_as_with_pipelines(
     cycles: int, serial: str, tmp_path: Path
 ) -> None:
