@@ -37,6 +37,7 @@ BLOCK_BITS = 18  # of an operand of one multiplier block; products of wider ones
 _CUTS = (hw.Window, hw.Fifo, hw.Source)
 """Modules whose tready is told by their own registers."""
 READY_LUTS, READY_FAN = 2, 40  # at the end of such a chain: the loops of a line buffer
+HOP_LUTS = 0.6  # of a module on the way: the handshakes of two often fit into one LUT4
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,12 @@ def slowest_stage(graph: Graph, name: str, family: str) -> Stage | None:
     """The slowest stage of a node; None where it has no register."""
     inputs, outputs = [graph.type(v) for v in graph.inputs(name)], graph.types(name)
     found = stages(graph.op(name), inputs, outputs, family)
-    if found and isinstance(graph.op(name), _CUTS):
-        found.append(Stage("ready chain", luts=READY_LUTS + ready_hops(graph, name), fan=READY_FAN))
+    if inputs and isinstance(graph.op(name), _CUTS):
+        ends = (
+            (1, inputs[0].width) if isinstance(graph.op(name), hw.Fifo) else (READY_LUTS, READY_FAN)
+        )
+        luts = ends[0] + HOP_LUTS * ready_hops(graph, name)
+        found.append(Stage("ready chain", luts=luts, fan=ends[1]))
     return max(found, key=lambda stage: stage.delay(family), default=None)
 
 
