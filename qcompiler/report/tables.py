@@ -68,16 +68,24 @@ def layer_costs(graph: Graph, report: Report) -> dict[str, tuple[Cost, int]]:
     return {name: entry for name, entry in costs.items() if str(entry[0]) != str(Cost())}
 
 
+_MOVING = hw.Adapter | hw.Window | hw.Pad | hw.Slice | hw.ChannelPad | hw.Fifo
+_OF_THE_LAYER_BEFORE = hw.Threshold | hw.Scale | hw.Fork
+
+
 def _owner(graph: Graph, name: str) -> str:
     """The layer that a module serves: the one before a requantizer, else the one behind."""
-    op = graph.op(name)
-    if isinstance(op, hw.Threshold | hw.Scale | hw.Fork):
-        return _owner(graph, graph.inputs(name)[0].node)
-    if isinstance(op, hw.Adapter | hw.Window | hw.Pad | hw.Slice | hw.ChannelPad | hw.Fifo):
-        user = graph.users(name)[0][0]
-        if isinstance(graph.op(user), hw.Threshold | hw.Scale):
-            return _owner(graph, graph.inputs(name)[0].node)
-        return name if isinstance(graph.op(user), hw.Sink | hw.Fork) else _owner(graph, user)
+    end, last = name, name
+    while isinstance(graph.op(end), _MOVING):
+        end, last = graph.users(end)[0][0], end
+    if isinstance(graph.op(end), hw.Threshold | hw.Scale) or end == name:
+        return _layer_before(graph, name)
+    return last if isinstance(graph.op(end), hw.Sink | hw.Fork) else end
+
+
+def _layer_before(graph: Graph, name: str) -> str:
+    """The module itself where it computes, else the nearest before it that does."""
+    while isinstance(graph.op(name), _MOVING | _OF_THE_LAYER_BEFORE):
+        name = graph.inputs(name)[0].node
     return name
 
 
