@@ -14,7 +14,7 @@ from typing import Any
 
 from qcompiler.estimate.accuracy import clock_error
 from qcompiler.estimate.fmax_coefficients import DELAYS, GRADES, IN_DESIGN
-from qcompiler.estimate.memory import block_rom, blocks
+from qcompiler.estimate.memory import block_rom, blocks, rom_banks
 from qcompiler.estimate.model import module_cost
 from qcompiler.estimate.parts import clog2
 from qcompiler.ir import hardware as hw
@@ -171,10 +171,10 @@ def _array(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
         weights = Stage("weight ROM", luts=_levels(depth), fan=width)
     elif not op.ahead:
         weights = _rom("weight ROM", width, depth, family, gates)
-    elif blocks(width, depth, family)[1] == 1:
+    elif (banks := rom_banks(width, depth)[0]) == 1:
         weights = replace(gates, what="weights", start=OUTPUT)
-    else:
-        weights = _rom("weight ROM", width, depth, family, Stage("", luts=1))
+    else:  # read two beats ahead: the choice of a bank lies between two registers
+        weights = Stage("choice of a bank", OUTPUT, luts=1 + clog2(banks) / 2, fan=width)
     steps = float(op.planes < op.plane_count)
     return [
         gates,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 DELAYS: dict[str, dict[str, float]] = {
     "ecp5": {
-        "register": 0.218,
+        "register": 0.208,
         "output": 1.900,
-        "block": 6.607,
-        "lut ram": 1.996,
-        "lut": 1.223,
-        "multiplier": 5.167,
-        "chain": 2.234,
+        "block": 6.605,
+        "lut ram": 1.989,
+        "lut": 1.225,
+        "multiplier": 5.136,
+        "chain": 2.239,
         "bit": 0.046,
-        "fan": 0.176,
+        "fan": 0.177,
     },
 }
 GRADES: dict[str, dict[int, float]] = {"ecp5": {6: 1.0, 7: 0.88, 8: 0.76}}
