@@ -131,11 +131,12 @@ class Room:
         for _ in range(TRIES):
             pick = Search(problem, self.weights, self.limits).cheapest()
             if pick is None:
-                return None
+                break
             graph = self.space.built(problem.built(pick))
             if (self.used(graph) <= self.limits).all():
                 return graph
             problem = self._learned(cycles, graph, problem, pick)
+        self._unknown = np.zeros(4)  # it was of networks of this speed
         return None
 
     def unlimited(self, cycles: int) -> Graph | None:
