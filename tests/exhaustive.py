@@ -118,7 +118,7 @@ class Exhaustive:
             for option in self.choices.options(name, cycles):
                 own = option.price + fifos(name, option.lanes[0])
                 for state, totals in found.items():
-                    joined = self._joined(name, option, dict(state), cycles)
+                    joined = self._joined(name, option, dict(state), cycles, fifos)
                     if joined is None:
                         continue
                     sums = totals + own + joined
@@ -129,7 +129,7 @@ class Exhaustive:
         return pareto(np.concatenate([np.zeros((0, 4)), *found.values()]))
 
     def _joined(
-        self, name: str, option: Option, lanes: Mapping[str, int], cycles: int
+        self, name: str, option: Option, lanes: Mapping[str, int], cycles: int, fifos: FifoPrices
     ) -> Array | None:
         """Adapters before a module, None if one is late."""
         total = np.zeros(4)
@@ -138,7 +138,9 @@ class Exhaustive:
             price, busy = self.choices.adapter(stream, lanes[value.node], option.lanes[0])
             if busy > cycles:
                 return None
-            total = total + price
+            total = (
+                total + price + fifos.slower(value.node, lanes[value.node], busy / stream.pixels)
+            )
         return total
 
     def _state(self, name: str, option: Option, lanes: dict[str, int]) -> State:

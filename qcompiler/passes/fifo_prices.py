@@ -56,6 +56,24 @@ class FifoPrices:
                 total = total + self.choices.price(hw.Fifo(depth), [stream], [stream])
         return total
 
+    def slower(self, name: str, lanes: int, pace: float) -> Array:
+        """What the FIFO before a border takes more if it is followed by an adapter.
+
+        Args:
+            name: The module before the adapter.
+            lanes: Of the module.
+            pace: Cycles that the adapter takes for a pixel.
+        """
+        op, known = self.choices.graph.op(name), np.zeros(4)
+        depths = self._depths(name, lanes) if isinstance(op, hw.Pad) else []
+        if not depths:
+            return known
+        stream = self._stream(name, 0, lanes)
+        if depths[0]:
+            known = self.choices.price(hw.Fifo(depths[0]), [stream], [stream])
+        depth = border_depth(op, stream, self.cycles, pace)
+        return self.choices.price(hw.Fifo(depth), [stream], [stream]) - known if depth else known
+
     def _stream(self, name: str, slot: int, lanes: int) -> hw.StreamType:
         stream: hw.StreamType = self.choices.graph.type(self.choices.sources(name)[slot])
         return replace(stream, lanes=lanes)

@@ -11,6 +11,7 @@ import numpy as np
 from qcompiler.ir import hardware as hw
 from qcompiler.passes.choices import Choices, Option
 from qcompiler.passes.elimination import Array, Elimination, Scope
+from qcompiler.passes.fifo_prices import FifoPrices
 
 Limit = Callable[[str], int]
 """Most cycles per frame of a node."""
@@ -67,7 +68,7 @@ class FoldProblem:
         choices: Of every module.
         limit: Most cycles per frame of each node.
         adapters: Likewise of the adapter before a node; as ``limit`` if it is None.
-        extra: float64 [4] by node and lanes: what else a node that is no engine takes.
+        extra: FIFOs around modules.
         behind: What an option of a node needs behind it, beside its price.
         fixed: float64 [4] that every network takes.
     """
@@ -77,7 +78,7 @@ class FoldProblem:
         choices: Choices,
         limit: Limit,
         adapters: Limit | None = None,
-        extra: Callable[[str, int], Array] | None = None,
+        extra: FifoPrices | None = None,
         fixed: Array | float = 0.0,
         behind: Mapping[Option, Array] | None = None,
     ) -> None:
@@ -87,7 +88,7 @@ class FoldProblem:
         self._input: dict[str, int] = {}
         self.nodes = [self._node(name, limit, extra) for name in choices.modules]
         self.edges = [
-            self._edge(value.node, name, k, (adapters or limit)(name))
+            self._edge(value.node, name, k, (adapters or limit)(name), extra)
             for name in choices.modules
             for k, value in enumerate(choices.sources(name))
         ]
@@ -123,7 +124,9 @@ class FoldProblem:
             prices = prices + np.array([self._behind.get(o, none) for o in options]).reshape(-1, 4)
         return Node(name, options, prices, cells, scope, shape)
 
-    def _edge(self, before: str, behind: str, slot: int, limit: int) -> Edge:
+    def _edge(
+        self, before: str, behind: str, slot: int, limit: int, extra: FifoPrices | None
+    ) -> Edge:
         stream: hw.StreamType = self.choices.graph.type(self.choices.sources(behind)[slot])
         scope = self._output[before], self._input[behind]
         have, want = (self._values[v] for v in scope)
@@ -132,7 +135,8 @@ class FoldProblem:
             for j, b in enumerate(want):
                 price, cycles = self.choices.adapter(stream, a, b)
                 if cycles <= limit:
-                    prices[i, j] = price
+                    more = extra.slower(before, a, cycles / stream.pixels) if extra else 0.0
+                    prices[i, j] = price + more
         return Edge(scope, prices)
 
     def minimise(self, weights: Array, allowed: Mapping[str, Array] | None = None) -> Pick | None:
