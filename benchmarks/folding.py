@@ -118,7 +118,7 @@ def main() -> int:
     console.print(table(rows))
     known = [row for row in rows if row["gap"] is not None]
     impossible = [r for r in rows if (r["gap"] is None and r["ours"]) or (r["gap"] or 0.0) < 0]
-    times = [timed(32, 0.5, "xc7a200t", 0.5), timed(224, 1.0, "xc7k325t", 0.9)]
+    times = [timed(32, 0.5, "xc7a200t", 0.5), timed(224, 1.0, "xc7k410t", 0.9)]
     for row in times:
         console.print(f"MobileNet-v2: {row}")
     bars = {

@@ -8,6 +8,7 @@ in halves (branch and bound).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,15 +44,18 @@ class Search:
     best: Pick | None = None
     _left: int = field(default=0, init=False)
 
-    def cheapest(self, any_is_enough: bool = False) -> Pick | None:
+    def cheapest(
+        self, any_is_enough: bool = False, allowed: Mapping[str, Array] | None = None
+    ) -> Pick | None:
         """The cheapest network within the limits, None if none was found.
 
         Args:
             any_is_enough: Take the first one that is within the limits.
+            allowed: bool by node, of each of its options; all where a node is not named.
         """
         self.best, self._left = None, self.patience
         self._enough = any_is_enough
-        self._branch({})
+        self._branch(dict(allowed or {}))
         return self.best
 
     def _branch(self, allowed: dict[str, Array]) -> None:

@@ -137,6 +137,20 @@ class Room:
                 return graph
             problem = self._learned(cycles, graph, problem, pick)
         self._unknown = np.zeros(4)  # it was of networks of this speed
+        return self._no_faster(cycles)
+
+    def _no_faster(self, cycles: int) -> Graph | None:
+        """The folding in exactly ``cycles``: a faster one may need more FIFO before a border."""
+        problem = self.problem(cycles)
+        for node in problem.nodes:
+            exact = np.array([option.cycles == cycles for option in node.options])
+            if exact.any():
+                search = Search(problem, self.weights, self.limits)
+                pick = search.cheapest(allowed={node.name: exact})
+                if pick is not None:
+                    graph = self.space.built(problem.built(pick))
+                    if (self.used(graph) <= self.limits).all():
+                        return graph
         return None
 
     def unlimited(self, cycles: int) -> Graph | None:
