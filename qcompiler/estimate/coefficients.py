@@ -104,9 +104,9 @@ COEFFICIENTS: dict[str, dict[str, dict[str, float]]] = {
         "xc7": {"one": 3.54, "bits": 0.00, "mux": 0.97},
     },
     "fifo": {
-        "ecp5": {"one": 0.00, "bits": 0.00, "count": 5.06, "wrap": 1.27, "second": 3.05},
+        "ecp5": {"one": 0.00, "bits": 1.10, "count": 4.31, "wrap": 1.26, "second": 4.90},
         "ice40": {"one": 8.70, "bits": 3.90, "count": 0.00, "wrap": 0.54, "second": 0.00},
-        "xc7": {"one": 7.78, "bits": 0.00, "count": 1.65, "wrap": 1.33, "second": 3.19},
+        "xc7": {"one": 7.65, "bits": 0.00, "count": 1.69, "wrap": 1.93, "second": 5.39},
     },
     "fifo_pair": {
         "ecp5": {"one": 5.00, "width": 1.00},

@@ -217,15 +217,25 @@ def _fifo(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     ]
 
 
+def _in_a_row(*fans: float) -> float:
+    """The reach of one net that takes as long as several, one behind the other."""
+    reach: float = 1 + sum(fan ** (1 / 3) - 1 for fan in fans)
+    return reach**3
+
+
 def _threshold(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     (x,) = inputs
     bits, depth = x.elem.bits, x.words << max(op.stages - 1, 0)
     if not op.serial:
         compare = Stage("comparison", luts=1, bits=bits)
-        return [compare, _rom("thresholds", bits, depth, family, compare)]
+        # from the handshake to all lanes, and from there to the reset of a lane's thresholds
+        fan = _in_a_row(module_cost(op, inputs, outputs, family).ff, bits)
+        resets = Stage("resets", luts=2, fan=fan)
+        return [compare, resets, _rom("thresholds", bits, depth, family, compare)]
     wide = 2 * bits  # both thresholds that may be next
-    picked = 1 if block_rom(wide, depth) else 1 + _levels(depth)
-    compare = Stage("comparison", luts=1 + picked, bits=bits, fan=wide)
+    # up to 16 words the table is one LUT4 that the pick goes into
+    table = 0.0 if block_rom(wide, depth) or depth <= 16 else (clog2(depth) - 3) / 2
+    compare = Stage("comparison", luts=2 + table, bits=bits, fan=wide)
     return [compare, _rom("thresholds", wide, depth, family, Stage("", luts=1))]
 
 

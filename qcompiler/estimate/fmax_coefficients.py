@@ -4,16 +4,16 @@ from __future__ import annotations
 
 DELAYS: dict[str, dict[str, float]] = {
     "ecp5": {
-        "register": 0.208,
+        "register": 0.295,
         "output": 1.900,
-        "block": 6.605,
-        "lut ram": 1.989,
-        "lut": 1.225,
-        "multiplier": 5.136,
-        "chain": 2.239,
-        "bit": 0.046,
-        "fan": 0.177,
+        "block": 6.623,
+        "lut ram": 2.086,
+        "lut": 1.180,
+        "multiplier": 4.980,
+        "chain": 2.249,
+        "bit": 0.048,
+        "fan": 0.183,
     },
 }
-GRADES: dict[str, dict[int, float]] = {"ecp5": {6: 1.0, 7: 0.88, 8: 0.76}}
+GRADES: dict[str, dict[int, float]] = {"ecp5": {6: 1.0, 7: 0.88, 8: 0.75}}
 IN_DESIGN: dict[str, float] = {"ecp5": 1.06}

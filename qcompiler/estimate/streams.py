@@ -28,7 +28,9 @@ def fifo(op: hw.Fifo, inputs: Types, outputs: Types, family: str) -> list[Parts]
         "one": 1,
         "bits": bits,
         "count": count,
-        "wrap": bits if rows & (rows - 1) else 0,
+        "wrap": rows.bit_count()
+        if rows & (rows - 1)
+        else 0,  # a bit that is 0 behind the last row needs no reset
         "second": int(deep),
     }
     ff = 2 * bits + count + 3 + (width + 1 if deep else 0)

@@ -26,6 +26,9 @@ class ProfitConfig:
             3, 2 that are above it, or the last alone without ``staircase``.
         a_bits: The same of activations.
         staircase: Go down by ``w_bits`` and ``a_bits``; else straight to the last.
+        together: Weights go down their stairs along with activations; else after them.
+        refit: Scales of weights start anew at each width, from the least mean square error; else
+            they go on from the width before.
         freeze: At the last weight width, measure how unstable each convolution makes its output
             (AIWQ) and freeze weights by thirds; else train all weights all the time.
         bn_stages: Stages that train all but the weights, around each width.
@@ -47,6 +50,8 @@ class ProfitConfig:
     w_bits: tuple[int, ...] | None = None
     a_bits: tuple[int, ...] | None = None
     staircase: bool = True
+    together: bool = False
+    refit: bool = False
     freeze: bool = True
     bn_stages: bool = True
     float_stage: bool = True

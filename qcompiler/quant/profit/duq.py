@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from qcompiler.errors import QCompilerError
 from qcompiler.ir.nn import QuantSpec
 from qcompiler.quant.qat.activation import SWISH_LOW, TrainedQuantizer
-from qcompiler.quant.qat.weights import WeightForm, largest
+from qcompiler.quant.qat.weights import WeightForm, best_step, largest
 
 FORMS = ("unsigned", "symmetric", "hswish")
 PERCENTILE = 0.95  # of the values above the offset: where activation scales start
@@ -125,13 +125,24 @@ class DuQWeight(WeightForm):
         return (1 << bits - 1) - 1
 
     @torch.no_grad()
-    def quantize(self, bits: int, *originals: Tensor) -> None:
-        """Go to so many bits; from 0 bits the scales start at 0.9 of the largest weight."""
+    def quantize(self, bits: int, *originals: Tensor, refit: bool = False) -> None:
+        """Go to so many bits; from 0 bits the scales start at 0.9 of the largest weight.
+
+        Args:
+            bits: 0 to 8.
+            originals: W, a and c.
+            refit: Where the width is another, let both scales start at the step of least mean
+                square error, as LSQ's do: few weights are near the largest, and few levels are
+                wasted on them.
+        """
         check_bits(bits)
-        if bits and not int(self.bits):
-            start = inverse_softplus(PEAK * float(largest(originals[0])))
-            for raw in originals[1:]:
-                raw.fill_(start)
+        weight, *scales = originals
+        known = int(self.bits)
+        if bits and bits != known and (refit or not known):
+            top = (1 << bits - 1) - 1
+            clip = top * best_step(weight, top) if refit else PEAK * largest(weight)
+            for raw in scales:
+                raw.fill_(inverse_softplus(float(clip)))
         self.bits.fill_(bits)
 
     def forward(self, *originals: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ class PROFIT:
         for quantizer in activations:
             quantizer.quantize(phase.activations)
         for layer in layers:
-            duq_form(layer).quantize(phase.weights, *layer.originals)
+            duq_form(layer).quantize(phase.weights, *layer.originals, refit=self.config.refit)
 
     def _sample(self, model: nn.Module, phase: Phase) -> None:
         """Measure from now on, or no longer; rank the layers when they are to be frozen."""

@@ -76,16 +76,24 @@ def _phases(c: ProfitConfig) -> Iterator[Phase]:
     now = Phase(0)
     if c.float_stage:
         yield train
-    for bits in c.activation_stairs:
-        now = replace(now, activations=bits)
+    *wider, last = _widths(c)
+    for activations, weights in wider:
+        now = replace(now, activations=activations, weights=weights)
         yield from _around(c, now, bn, [train])
-    for bits in c.weight_stairs:
-        now = replace(now, weights=bits)
-        middle = [train]
-        if bits == c.bits:
-            middle = [Phase(c.sample_epochs, samples=c.freeze)]
-            middle += [replace(train, frozen=k if c.freeze else 0) for k in range(THIRDS + 1)]
-        yield from _around(c, now, bn, middle)
+    now = replace(now, activations=last[0], weights=last[1])
+    middle = [Phase(c.sample_epochs, samples=c.freeze)]
+    middle += [replace(train, frozen=k if c.freeze else 0) for k in range(THIRDS + 1)]
+    yield from _around(c, now, bn, middle)
+
+
+def _widths(c: ProfitConfig) -> list[tuple[int, int]]:
+    """Bits of activations and of weights, stage after stage; 0: not quantized."""
+    first, then = c.activation_stairs, c.weight_stairs
+    if not c.together or not first:
+        return [*((a, 0) for a in first), *((first[-1] if first else 0, w) for w in then)]
+    stages = max(len(first), len(then))
+    both = ([*stairs, *[stairs[-1]] * (stages - len(stairs))] for stairs in (first, then))
+    return list(zip(*both, strict=True))
 
 
 def _around(c: ProfitConfig, now: Phase, bn: Phase, middle: list[Phase]) -> Iterator[Phase]:

@@ -209,3 +209,22 @@ def test_weights_go_down_in_place() -> None:
     attach(other, DuQWeight)
     other.load_state_dict(net.state_dict())
     assert torch.equal(other[0].weight, net[0].weight)
+
+
+def test_scales_that_start_anew_at_each_width() -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(16, 8, 3, 3) ** 3  # few are near the largest
+    form = DuQWeight(weight.shape)
+    originals = form.right_inverse(weight)
+    for bits in (8, 4, 3):
+        form.quantize(bits, *originals, refit=True)
+        refit = (weight - form(*originals)).square().mean()
+        other = DuQWeight(weight.shape)
+        kept = other.right_inverse(weight)
+        other.quantize(bits, *kept)
+        assert refit < 0.95 * (weight - other(*kept)).square().mean()
+        assert torch.equal(*originals[1:])
+    originals[1].add_(1)
+    clip = originals[1].clone()
+    form.quantize(3, *originals, refit=True)  # the same width: what was learned stays
+    assert torch.equal(originals[1], clip)

@@ -43,6 +43,7 @@ def test_where_a_stage_begins() -> None:
         ({"float_stage": False}, 185),
         ({"activations": 0}, 125),
         ({"w_bits": (8, 4)}, 175),
+        ({"together": True}, 125),  # 15 + 2·25 + 60
         ({"bits": 3, "activations": 3}, 250),
     ],
 )
@@ -57,6 +58,25 @@ def test_what_settings_take_out(given: dict[str, Any], total: float) -> None:
     assert phases[-1].weights == given.get("bits", 4)
     if given.get("staircase") is False:
         assert {p.weights for p in phases} == {0, 4} == {p.activations for p in phases}
+
+
+@pytest.mark.parametrize(
+    ("given", "widths"),
+    [
+        ({}, [(8, 8), (5, 5), (4, 4)]),
+        ({"w_bits": (4,)}, [(8, 4), (5, 4), (4, 4)]),
+        ({"a_bits": (8, 4)}, [(8, 8), (4, 5), (4, 4)]),
+        ({"activations": 0}, [(0, 8), (0, 5), (0, 4)]),
+        ({"staircase": False}, [(4, 4)]),
+    ],
+)
+def test_weights_along_with_activations(
+    given: dict[str, Any], widths: list[tuple[int, int]]
+) -> None:
+    phases = schedule(together=True, float_stage=False, **given).phases
+    assert list(dict.fromkeys((p.activations, p.weights) for p in phases)) == widths
+    frozen = [(p.activations, p.weights) for p in phases if p.frozen or p.samples]
+    assert set(frozen) == {widths[-1]} and len(frozen) == 3
 
 
 def test_rates_of_a_stage() -> None:
