@@ -38,7 +38,8 @@ win_point win_whole fifo_33x2 fifo_16x20 fifo_16x100 fifo_24x400 fifo_64x600 ada
 adapter_16to2_4 adapter_8to12_3 pad0 pad3 concat0 slice1 add_2_7_5_6 add_1_2731_1_8 add_8_1_1_4
 thr_1_16_15_16 thr_8_10_7_8 thr_1_20_15_64 thr_2_12_7_16 ser_1_16_15_16 ser_8_10_7_8 ser_1_20_15_64
 ser_1_18_255_16 ser_2_14_15_64 ser_4_10_7_16 ser_8_9_7_32 ser_2_12_7_16 ser_4_11_7_8 ser_2_10_3_16
-ser_4_9_15_32 ser_8_12_3_32 thr_4_10_7_16 thr_8_9_7_32 thr_8_12_3_32 thr_4_12_15_16 scale_1_16_12_16 scale_1_24_16_16 scale_2_14_10_64 scale_1_18_18_8
+ser_4_9_15_32 ser_8_12_3_32 thr_4_10_7_16 thr_8_9_7_32 thr_8_12_3_32 thr_4_12_15_16
+scale_1_16_12_16 scale_1_24_16_16 scale_2_14_10_64 scale_1_18_18_8
 max_8_8_2 sum_4_4_2 gsum_4_4_16 gsum_1_4_64 lookup_4_8_6 lookup_2_12_8 gate_4_8_8_24 gate_1_20_6_12
 """
 _HELD = """
