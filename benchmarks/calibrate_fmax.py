@@ -47,6 +47,7 @@ arr_6x24x1_a4w4k3g1 arr_6x10x2_a5w5k3g1 arr_10x6x4_a2w7k5g1 dw_10x2_a3w3k3c40 mu
 held_win0 held_win1 held_win2 held_win3 held_fifo_28x150 held_fifo_48x800 held_adapter_24to6_4
 held_pad_6x2 held_add_6_9_1_5 held_thr_3_15_15_48 held_thr_12_13_15_12 held_ser_3_15_15_48
 held_ser_6_11_7_24 held_scale_3_15_11_24 held_max_3_7_4 held_gsum_3_5_36 held_gate_3_5_5_48
+held_thr_5_12_7_20 held_ser_5_12_7_20 held_thr_7_14_15_56 held_ser_7_14_15_56
 """
 CHOSEN, HELD = _CHOSEN.split(), _HELD.split()
 """Modules that the model is fitted on, and those that no fit sees."""

@@ -58,7 +58,7 @@ def windows() -> Iterator[Case]:
 
 
 def streams() -> Iterator[Case]:
-    for width, depth in ((6, 3), (20, 10), (10, 48), (28, 150), (48, 800)):
+    for width, depth in ((6, 3), (20, 10), (10, 48), (28, 150), (48, 800), (36, 77), (14, 210)):
         source = (1, 32, 32), unsigned(width), 1
         yield case(f"held_fifo_{width}x{depth}", hw.Fifo(depth), source)
     for have, want, bits in ((3, 6, 5), (6, 24, 3), (24, 6, 4), (6, 3, 10), (18, 4, 6)):
@@ -74,15 +74,7 @@ def arithmetic() -> Iterator[Case]:
         name = f"held_add_{lanes}_{a}_{b}_{bits}"
         yield case(name, hw.Add("t", a, b, lanes=lanes), *[((12, 8, 8), signed(bits), lanes)] * 2)
     rng = np.random.default_rng(3)
-    for lanes, bits, codes, channels in ((3, 15, 15, 48), (6, 11, 7, 24), (12, 13, 15, 12),
-                                         (3, 17, 31, 36)):  # fmt: skip
-        found = np.sort(rng.integers(-(1 << bits - 1), 1 << bits - 1, (channels, codes)), axis=1)
-        table = np.tile(np.arange(codes + 1), (channels, 1))
-        op = hw.Threshold("t", found.astype(np.int64), table, IntType(0, codes), lanes=lanes)
-        source = (channels, 16, 16), signed(bits), lanes
-        yield case(f"held_thr_{lanes}_{bits}_{codes}_{channels}", op, source)
-        serial = replace(op, serial=True)
-        yield case(f"held_ser_{lanes}_{bits}_{codes}_{channels}", serial, source)
+    yield from _searches(rng, (3, 15, 15, 48), (6, 11, 7, 24), (12, 13, 15, 12), (3, 17, 31, 36))
     for lanes, bits, mul, channels, out in ((3, 15, 11, 24, 8), (6, 18, 14, 12, 5)):
         m = rng.integers(1 << mul - 2, 1 << mul, channels)
         r = rng.integers(-(1 << mul + 6), 1 << mul + 6, channels)
@@ -91,6 +83,19 @@ def arithmetic() -> Iterator[Case]:
         )
         source = (channels, 16, 16), signed(bits), lanes
         yield case(f"held_scale_{lanes}_{bits}_{mul}_{channels}", scaled, source)
+    yield from _searches(rng, (5, 12, 7, 20), (7, 14, 15, 56))
+
+
+def _searches(rng: np.random.Generator, *sizes: tuple[int, int, int, int]) -> Iterator[Case]:
+    """Threshold searches, parallel and serial: lanes, bits, largest code, channels."""
+    for lanes, bits, codes, channels in sizes:
+        found = np.sort(rng.integers(-(1 << bits - 1), 1 << bits - 1, (channels, codes)), axis=1)
+        table = np.tile(np.arange(codes + 1), (channels, 1))
+        op = hw.Threshold("t", found.astype(np.int64), table, IntType(0, codes), lanes=lanes)
+        source = (channels, 16, 16), signed(bits), lanes
+        yield case(f"held_thr_{lanes}_{bits}_{codes}_{channels}", op, source)
+        serial = replace(op, serial=True)
+        yield case(f"held_ser_{lanes}_{bits}_{codes}_{channels}", serial, source)
 
 
 def pools() -> Iterator[Case]:
