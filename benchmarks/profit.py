@@ -1,7 +1,8 @@
 """PROFIT, DuQ without freezing and LSQ on MobileNet-v2 and v3-small: hard integer top-1.
 
 Usage: make bench-profit. Needs the CIFAR-10 images of ../shared/data. First the float networks are
-trained, then each cell from its float network for the same number of epochs. Every run is an
+trained, then each cell from its float network for the same number of epochs; PROFIT and DuQ are
+taught by the float network that they start from. Every run is an
 ordinary `qcompiler train` in build/profit, so an interrupted benchmark goes on where it was;
 figures are in benchmarks/results/profit.json as soon as a run ends.
 """
@@ -26,13 +27,21 @@ from qcompiler.verbs.train import Trained, train
 
 console = Console(soft_wrap=True, width=140)
 NETWORKS = ("v2", "v3", "v3_zeros")
-SHORT = {"float_stage": "no", "bn_epochs": "2"}  # of the paper's stages, for few epochs
+SHORT = {
+    "float_stage": "no",
+    "bn_stages": "no",
+    "together": "yes",
+    "refit": "yes",
+    "sample_epochs": "2",
+    "quant_rate": "0.1",
+}
+"""For few epochs: straight to the last width, where all weights train at once, and no stage
+without them."""
 METHODS: dict[str, tuple[str, dict[str, str]]] = {
     "profit": ("profit", SHORT),
     "duq": ("profit", {**SHORT, "freeze": "no"}),
     "lsq": ("lsq", {}),
 }
-STAIRS = {4: "8,4", 3: "8,4,3"}
 ROOT = Path("build/profit")
 
 
@@ -73,7 +82,8 @@ def float_folder(network: str, float_epochs: int) -> Path:
 
 def folder_of(cell: Cell, float_epochs: int, epochs: int) -> Path:
     """Where a cell is trained; its network is net.qc there."""
-    return ROOT / f"f{float_epochs}_e{epochs}" / cell.name
+    taught = "" if cell.method == "lsq" else "_taught"
+    return ROOT / f"f{float_epochs}_e{epochs}{taught}" / cell.name
 
 
 def common(options: argparse.Namespace, network: str) -> dict[str, Any]:
@@ -117,13 +127,15 @@ def float_network(network: str, options: argparse.Namespace) -> dict[str, Any]:
 def quantized(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     """Train one cell and say what was found."""
     method, settings = METHODS[cell.method]
+    weights = float_folder(cell.network, options.float_epochs) / "weights.pt"
     if method == "profit":
-        settings = {**settings, "w_bits": STAIRS[cell.bits], "a_bits": STAIRS[cell.bits]}
+        taught = {"teacher": f"mobilenets:{cell.network}", "teacher_weights": str(weights)}
+        settings = {**settings, **taught, "w_bits": str(cell.bits), "a_bits": str(cell.bits)}
     folder = folder_of(cell, options.float_epochs, options.epochs)
     result, seconds = run(
         TrainConfig(
             checkpoint_dir=folder,
-            weights=float_folder(cell.network, options.float_epochs) / "weights.pt",
+            weights=weights,
             method=method,
             bits=cell.bits,
             activations=cell.bits,
