@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import nn
+
 from qcompiler.errors import QCompilerError
 from qcompiler.models.weights import load_weights
 from qcompiler.quant.qat.method import Method
+from qcompiler.quant.qat.teaching import TeachingConfig
 from qcompiler.train.config import UNQUANTIZED, TrainConfig
 from qcompiler.train.network import make_model
 from qcompiler.train.options import settings
@@ -58,7 +61,8 @@ def _lsq(config: TrainConfig) -> Method:
     if config.bits in UNQUANTIZED:
         raise QCompilerError("lsq needs a weight width", hint="give --bits, such as --bits 4")
     fields = {"bits": config.bits, "activations": config.activations}
-    return LSQ(settings(LSQConfig, config.method, config.options, **fields))
+    asked = settings(LSQConfig, config.method, config.options, **fields)
+    return LSQ(asked, _teacher(asked, config.seed))
 
 
 def _bsq(config: TrainConfig) -> Method:
@@ -85,11 +89,16 @@ def _profit(config: TrainConfig) -> Method:
             where="ema",
             hint="give --validation 0.1 too, or leave ema out",
         )
+    return PROFIT(asked, _teacher(asked, config.seed))
+
+
+def _teacher(asked: TeachingConfig, seed: int) -> nn.Module | None:
+    """The network that a method is to learn from, with its weights."""
     if asked.teacher is None or asked.teacher_weights is None:
-        return PROFIT(asked)
-    teacher = make_model(asked.teacher, config.seed)
+        return None
+    teacher = make_model(asked.teacher, seed)
     load_weights(teacher, Path(asked.teacher_weights))
-    return PROFIT(asked, teacher)
+    return teacher
 
 
 METHODS: dict[str, Callable[[TrainConfig], Method]] = {

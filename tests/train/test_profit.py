@@ -58,7 +58,8 @@ class Blocks(nn.Module):
 
 
 def asked(folder: Path, **changed: Any) -> TrainConfig:
-    options = {**SHORT, **changed.pop("options", {})}
+    usual = SHORT if changed.get("method", "profit") == "profit" else {}
+    options = {**usual, **changed.pop("options", {})}
     given = {**ASKED, "model": "tests.train.test_profit:Blocks", "options": options, **changed}
     return settings(folder, **given)
 
@@ -267,20 +268,22 @@ def test_a_run_of_a_version_without_validation_goes_on(tmp_path: Path) -> None:
 # ---- a teacher, bad settings, processes -------------------------------------------------------
 
 
-def test_a_teacher_changes_the_weights(whole: TrainConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "plain"), [("profit", {"freeze": "no"}), ("lsq", {})])
+def test_a_teacher_changes_the_weights(method: str, plain: dict[str, str], tmp_path: Path) -> None:
     torch.manual_seed(3)
     torch.save(Blocks().state_dict(), tmp_path / "teacher.pt")
     taught = {"teacher": "tests.train.test_profit:Blocks",
               "teacher_weights": str(tmp_path / "teacher.pt")}  # fmt: skip
-    config = asked(tmp_path, epochs=1, options={**taught, "freeze": "no"})
-    alone = asked(tmp_path, checkpoint_dir=tmp_path / "b", epochs=1, options={"freeze": "no"})
+    given: dict[str, Any] = {"method": method, "epochs": 1}
+    config = asked(tmp_path, **given, options={**taught, **plain})
+    alone = asked(tmp_path, **given, checkpoint_dir=tmp_path / "b", options=plain)
     train(config)
     train(alone)
     weights = [read_checkpoint(c.checkpoint_dir).model["fc.bias"] for c in (config, alone)]
     assert not torch.equal(*weights)
     assert rows(config)[0]["penalty"] > 0.5 and rows(alone)[0]["penalty"] == 0
     with pytest.raises(QCompilerError, match=r"nowhere\.pt"):
-        make_method(asked(tmp_path, options={**taught, "teacher_weights": "nowhere.pt"}))
+        make_method(asked(tmp_path, **given, options={**taught, "teacher_weights": "nowhere.pt"}))
 
 
 def test_a_training_too_short_is_refused(tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ from itertools import pairwise
 
 from qcompiler.errors import QCompilerError
 from qcompiler.quant.qat.base import FLOAT
+from qcompiler.quant.qat.teaching import TeachingConfig
 
 STAIRS = (8, 5, 4, 3, 2)
 EMA = 3e-4
-TEACHER = "--set teacher=package.module:function --set teacher_weights=weights.pt"
 
 
 @dataclass(frozen=True)
-class ProfitConfig:
-    """Settings of PROFIT (arXiv 2008.04693; docs/training.md).
+class ProfitConfig(TeachingConfig):
+    """Settings of PROFIT (arXiv 2008.04693; docs/training.md), beside those of a teacher.
 
     Args:
         bits: Weight bits that training ends with, 2 to 8.
@@ -38,9 +38,6 @@ class ProfitConfig:
         bn_epochs: The same of a stage without weights.
         sample_epochs: The same of a stage that measures.
         quant_rate: Learning rate of scales, as a multiple of the others'.
-        teacher: ``package.module:function`` of a network whose outputs are learned as well.
-        teacher_weights: Its weights, .npz or .pt.
-        distill: Weight of what the teacher says in the loss; None: 1.
         ema: Rate of the running mean of all weights, which is kept where it is better on the
             validation images (--validation); 0: no mean; None: 3e-4.
     """
@@ -59,9 +56,6 @@ class ProfitConfig:
     bn_epochs: float = 5.0
     sample_epochs: float = 5.0
     quant_rate: float = 0.01
-    teacher: str | None = None
-    teacher_weights: str | None = None
-    distill: float | None = None
     ema: float | None = None
 
     def __post_init__(self) -> None:
@@ -73,22 +67,13 @@ class ProfitConfig:
             )
         _check_stairs(self.w_bits, self.bits, "w_bits", "bits")
         _check_stairs(self.a_bits, self.activations, "a_bits", "activations")
-        for what in ("train_epochs", "sample_epochs", "bn_epochs", "quant_rate", "distill"):
+        for what in ("train_epochs", "sample_epochs", "bn_epochs", "quant_rate"):
             value = getattr(self, what)
-            if value is not None and not 0 < value < math.inf:
+            if not 0 < value < math.inf:
                 raise QCompilerError(f"{value:g} is not positive", where=what)
         if self.ema is not None and not 0 <= self.ema < 1:
             raise QCompilerError(f"{self.ema:g} is no rate from 0 to below 1", where="ema")
-        if (self.teacher is None) != (self.teacher_weights is None):
-            raise QCompilerError(
-                "teacher and teacher_weights go together",
-                where="teacher",
-                hint=TEACHER,
-            )
-        if self.distill is not None and self.teacher is None:
-            raise QCompilerError(
-                "there is no teacher to distill from", where="distill", hint=f"give {TEACHER}"
-            )
+        self.check_teaching()
         for what in ("w_bits", "a_bits"):
             if getattr(self, what) is not None and not self.staircase:
                 raise QCompilerError(
@@ -101,11 +86,6 @@ class ProfitConfig:
     def ema_rate(self) -> float:
         """``ema`` as it counts."""
         return EMA if self.ema is None else self.ema
-
-    @property
-    def distill_weight(self) -> float:
-        """``distill`` as it counts."""
-        return 1.0 if self.distill is None else self.distill
 
     @property
     def weight_stairs(self) -> tuple[int, ...]:

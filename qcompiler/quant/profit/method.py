@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qcompiler.errors import QCompilerError
@@ -29,12 +28,13 @@ from qcompiler.quant.qat.export import finalize
 from qcompiler.quant.qat.insert import insert_quantizers, start_quantizers
 from qcompiler.quant.qat.method import Finalized
 from qcompiler.quant.qat.sites import Values
+from qcompiler.quant.qat.teaching import Teaching
 from qcompiler.quant.qat.weights import FormedLayer, attach, formed_layers
 
 Array = np.ndarray[Any, Any]
 
 
-class PROFIT:
+class PROFIT(Teaching):
     """DuQ quantizers that become narrower stage by stage (`qcompiler.quant.qat.method.Method`).
 
     Args:
@@ -44,8 +44,8 @@ class PROFIT:
     name: ClassVar[str] = "profit"
 
     def __init__(self, config: ProfitConfig, teacher: nn.Module | None = None) -> None:
+        super().__init__(config.distill_weight, teacher)
         self.config, self.schedule = config, Schedule(config)
-        self.teacher = None if teacher is None else teacher.eval().requires_grad_(False)
         self.samples = torch.empty(0)
         self._steps = 0  # of the whole training, where they are known
         self._entered = -1  # the stage that the model has been set for
@@ -144,14 +144,6 @@ class PROFIT:
 
     def penalty(self, model: nn.Module) -> Tensor | None:
         return None
-
-    def distillation(self, images: Tensor, logits: Tensor) -> Tensor | None:
-        """Mean cross entropy of the network's outputs to the teacher's, at temperature 1."""
-        if self.teacher is None:
-            return None
-        with torch.no_grad():  # in the layout that any network takes, the student's or not
-            taught = self.teacher.to(images.device)(images.contiguous()).softmax(1)
-        return self.config.distill_weight * F.cross_entropy(logits, taught)
 
     def end_epoch(self, model: nn.Module, done: float) -> None:
         """Be in the stage of the last step, after a stop too; at the end in the last stage."""

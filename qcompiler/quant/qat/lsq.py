@@ -14,14 +14,15 @@ from qcompiler.quant.qat.activation import scale_gradient
 from qcompiler.quant.qat.base import check_activations, parameter_groups, quantize_model
 from qcompiler.quant.qat.export import finalize
 from qcompiler.quant.qat.method import Finalized
+from qcompiler.quant.qat.teaching import Teaching, TeachingConfig
 from qcompiler.quant.qat.weights import WeightForm, best_step
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class LSQConfig:
-    """Settings.
+class LSQConfig(TeachingConfig):
+    """Settings, beside those of a teacher.
 
     Args:
         bits: Of a weight, its sign included: codes in [-Q, Q], Q = 2^(bits-1) - 1; 2 to 8.
@@ -37,6 +38,7 @@ class LSQConfig:
         if not 2 <= self.bits <= 8:
             raise QCompilerError(f"{self.bits} weight bits are outside 2 to 8", where="bits")
         check_activations(self.activations, self.activation_kind)
+        self.check_teaching()
 
 
 class LSQWeight(WeightForm):
@@ -66,12 +68,17 @@ class LSQWeight(WeightForm):
         return torch.ones(1, self.levels.bit_length(), dtype=torch.bool)
 
 
-class LSQ:
-    """The same width in every layer (`qcompiler.quant.qat.method.Method`)."""
+class LSQ(Teaching):
+    """The same width in every layer (`qcompiler.quant.qat.method.Method`).
+
+    Args:
+        teacher: A trained network of the same inputs and outputs to learn from; None: none.
+    """
 
     name: ClassVar[str] = "lsq"
 
-    def __init__(self, config: LSQConfig) -> None:
+    def __init__(self, config: LSQConfig, teacher: nn.Module | None = None) -> None:
+        super().__init__(config.distill_weight, teacher)
         self.config = config
 
     def prepare(self, model: nn.Module, samples: Tensor) -> nn.Module:

@@ -18,6 +18,7 @@ from qcompiler.passes.integerize import Integerize
 from qcompiler.quant.profit import PROFIT, ProfitConfig
 from qcompiler.quant.profit.aiwq import Sampler, stability_of
 from qcompiler.quant.qat.activation import trained_quantizers
+from qcompiler.quant.qat.lsq import LSQ, LSQConfig
 from qcompiler.quant.qat.weights import formed_layers
 from qcompiler.reference.integer import IntegerReference
 from qcompiler.reference.nn import run_nn
@@ -233,24 +234,28 @@ def test_activations_left_to_calibration() -> None:
     assert result.bits == 3 and result.gap < 1e-3
 
 
-def test_a_teacher_pulls_the_outputs() -> None:
+@pytest.mark.parametrize("weight", [None, 0.5])
+@pytest.mark.parametrize(("kind", "config"), [(PROFIT, ProfitConfig), (LSQ, LSQConfig)])
+def test_a_teacher_pulls_the_outputs(kind: Any, config: Any, weight: float | None) -> None:
     torch.manual_seed(1)
     teacher = V2().train()
-    method = PROFIT(ProfitConfig(bits=4), teacher)
+    given = {"teacher": "a:b", "teacher_weights": "c.pt", "distill": weight}
+    method = kind(config(bits=4, **given), teacher)
     assert not teacher.training and not any(p.requires_grad for p in teacher.parameters())
     x, _ = data()
     logits = torch.randn(32, 4, requires_grad=True)
     loss = method.distillation(x, logits)
     assert loss is not None
     soft, ours = teacher(x).softmax(1), logits.log_softmax(1)
+    share = weight or 1.0
     assert float(loss.detach()) == pytest.approx(
-        float(-(soft * ours).sum(1).mean().detach()), rel=1e-5
+        -share * float((soft * ours).sum(1).mean().detach()), rel=1e-5
     )
     loss.backward()
-    expected = (logits.softmax(1) - soft) / 32
+    expected = share * (logits.softmax(1) - soft) / 32
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad, expected.detach(), rtol=1e-4, atol=1e-7)
-    assert profit().distillation(x, logits) is None
+    assert kind(config(bits=4)).distillation(x, logits) is None
 
 
 def test_a_teacher_gets_plain_layout() -> None:
