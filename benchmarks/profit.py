@@ -2,7 +2,7 @@
 
 Usage: make bench-profit. Needs the CIFAR-10 images of ../shared/data. First the float networks are
 trained, then each cell from its float network for the same number of epochs; PROFIT and DuQ are
-taught by the float network that they start from. Every run is an
+taught by the float network that they start from, LSQ in one cell of two. Every run is an
 ordinary `qcompiler train` in build/profit, so an interrupted benchmark goes on where it was;
 figures are in benchmarks/results/profit.json as soon as a run ends.
 """
@@ -41,6 +41,7 @@ METHODS: dict[str, tuple[str, dict[str, str]]] = {
     "profit": ("profit", SHORT),
     "duq": ("profit", {**SHORT, "freeze": "no"}),
     "lsq": ("lsq", {}),
+    "lsq_taught": ("lsq", {}),
 }
 ROOT = Path("build/profit")
 
@@ -62,7 +63,8 @@ class Cell:
 def planned(seeds: int) -> list[Cell]:
     """In the order in which they say most, should time run out."""
     v2 = [Cell("v2", bits, method) for bits in (4, 3) for method in METHODS]
-    pads = [Cell("v3", 4, "profit"), Cell("v3_zeros", 4, "profit")]
+    pads = [Cell(network, 4, "profit") for network in ("v3", "v3_zeros")]
+    first = [v2[0], *pads, *(cell for cell in v2 if cell.bits == 3), *v2[1 : len(METHODS)]]
     rest = [
         Cell(network, bits, method)
         for bits in (4, 3)
@@ -70,7 +72,6 @@ def planned(seeds: int) -> list[Cell]:
         for network in ("v3", "v3_zeros")
         if (bits, method) != (4, "profit")
     ]
-    first = [v2[0], *pads, *v2[3:], *v2[1:3]]
     more = [Cell(c.network, c.bits, c.method, s) for s in range(1, seeds) for c in v2 + pads]
     return [*first, *more, *rest]
 
@@ -129,8 +130,10 @@ def quantized(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     method, settings = METHODS[cell.method]
     weights = float_folder(cell.network, options.float_epochs) / "weights.pt"
     if method == "profit":
+        settings = {**settings, "w_bits": str(cell.bits), "a_bits": str(cell.bits)}
+    if cell.method != "lsq":
         taught = {"teacher": f"mobilenets:{cell.network}", "teacher_weights": str(weights)}
-        settings = {**settings, **taught, "w_bits": str(cell.bits), "a_bits": str(cell.bits)}
+        settings = {**settings, **taught}
     folder = folder_of(cell, options.float_epochs, options.epochs)
     result, seconds = run(
         TrainConfig(
@@ -186,11 +189,8 @@ def bars(cells: Cells) -> dict[str, Any]:
 
 def _shared_seeds(cells: Cells, network: str, bits: int) -> set[int]:
     """Seeds that all methods were trained with: no method is judged by luckier ones."""
-    by_method = [
-        {c["seed"] for c in cells.where(network=network, bits=bits, method=method)}
-        for method in METHODS
-    ]
-    return set.intersection(*by_method)
+    every = [cells.where(network=network, bits=bits, method=method) for method in METHODS]
+    return set.intersection(*({c["seed"] for c in found} for found in every if found))
 
 
 def main() -> int:

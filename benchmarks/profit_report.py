@@ -20,7 +20,13 @@ NETWORKS = {
     "v3": "MobileNet-v3-small",
     "v3_zeros": "the same, zero padding",
 }
-METHODS = {"float": "float", "profit": "PROFIT", "duq": "DuQ, no freezing", "lsq": "LSQ"}
+METHODS = {
+    "float": "float",
+    "profit": "PROFIT",
+    "duq": "DuQ, no freezing",
+    "lsq": "LSQ",
+    "lsq_taught": "LSQ, same teacher",
+}
 SIMULATED = {
     "v2_w4a4": "MobileNet-v2, W4A4",
     "v3_w4a4": "MobileNet-v3-small, W4A4",
