@@ -32,11 +32,11 @@ SHORT = {
     "bn_stages": "no",
     "together": "yes",
     "refit": "yes",
+    "restarts": "no",
     "sample_epochs": "2",
     "quant_rate": "0.1",
 }
-"""For few epochs: straight to the last width, where all weights train at once, and no stage
-without them."""
+"""For few epochs: straight to the last width, no stage without weights, one cosine over all."""
 METHODS: dict[str, tuple[str, dict[str, str]]] = {
     "profit": ("profit", SHORT),
     "duq": ("profit", {**SHORT, "freeze": "no"}),
@@ -83,7 +83,7 @@ def float_folder(network: str, float_epochs: int) -> Path:
 
 def folder_of(cell: Cell, float_epochs: int, epochs: int) -> Path:
     """Where a cell is trained; its network is net.qc there."""
-    taught = "" if cell.method == "lsq" else "_taught"
+    taught = "" if cell.method == "lsq" else "_once"
     return ROOT / f"f{float_epochs}_e{epochs}{taught}" / cell.name
 
 

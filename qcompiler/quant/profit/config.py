@@ -29,6 +29,7 @@ class ProfitConfig(TeachingConfig):
         together: Weights go down their stairs along with activations; else after them.
         refit: Scales of weights start anew at each width, from the least mean square error; else
             they go on from the width before.
+        restarts: Each stage has a momentum and a cosine of its own; else one goes over all of them.
         freeze: At the last weight width, measure how unstable each convolution makes its output
             (AIWQ) and freeze weights by thirds; else train all weights all the time.
         bn_stages: Stages that train all but the weights, around each width.
@@ -49,6 +50,7 @@ class ProfitConfig(TeachingConfig):
     staircase: bool = True
     together: bool = False
     refit: bool = False
+    restarts: bool = True
     freeze: bool = True
     bn_stages: bool = True
     float_stage: bool = True

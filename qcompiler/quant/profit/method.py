@@ -90,7 +90,8 @@ class PROFIT(Teaching):
         self._steps = steps
 
     def phase(self, done: float) -> int:
-        return self.schedule.index(done)
+        """Of the optimizer: momentum stays where the rate does not start anew."""
+        return self.schedule.index(done) if self.config.restarts else 0
 
     def rate(self, done: float) -> float:
         return self.schedule.rate(done)

@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 from qcompiler.quant.profit.config import ProfitConfig
 
 WARMUP = 0.2  # share of a stage in which the rate rises
+ONCE = 0.1  # share of the training in which it rises, where it rises once
 LEAST = 0.1  # of the rate, where that begins
 LAST = 1e-3  # of the rate, at the end of a stage
 THIRDS = 2  # of the convolutions that get frozen, one after another
@@ -38,13 +39,15 @@ class Phase:
 
     def rate(self, done: float) -> float:
         """Factor of the learning rate where a share ``done`` of the stage is over."""
-        if self.samples:
-            return 1.0
-        if self.trains and done < WARMUP:
-            return LEAST + (1 - LEAST) * done / WARMUP
-        begun = WARMUP if self.trains else 0.0
-        fall = 0.5 * (1 + math.cos(math.pi * (done - begun) / (1 - begun)))
-        return LAST + (1 - LAST) * fall
+        return 1.0 if self.samples else _cosine(done, WARMUP if self.trains else 0.0)
+
+
+def _cosine(done: float, warmup: float) -> float:
+    """Factor of the learning rate: a rise over ``warmup``, then a cosine."""
+    if done < warmup:
+        return LEAST + (1 - LEAST) * done / warmup
+    fall = 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+    return LAST + (1 - LAST) * fall
 
 
 class Schedule:
@@ -52,6 +55,7 @@ class Schedule:
 
     def __init__(self, config: ProfitConfig) -> None:
         self.phases = tuple(_phases(config))
+        self.restarts = config.restarts
         ends = list(accumulate(phase.length for phase in self.phases))
         self.starts = [0.0, *(end / ends[-1] for end in ends[:-1])]
 
@@ -61,6 +65,8 @@ class Schedule:
 
     def rate(self, done: float) -> float:
         """Factor of the learning rate."""
+        if not self.restarts:
+            return _cosine(done, ONCE)
         k = self.index(done)
         end = self.starts[k + 1] if k + 1 < len(self.starts) else 1.0
         return self.phases[k].rate((done - self.starts[k]) / (end - self.starts[k]))

@@ -97,6 +97,16 @@ def test_rate_of_the_training_starts_anew_with_each_stage() -> None:
             assert found.rate(start - 1e-9) == pytest.approx(1e-3, rel=1e-3)
 
 
+def test_one_cosine_over_all_stages() -> None:
+    found = schedule(restarts=False)
+    assert found.phases == schedule().phases
+    rates = [found.rate(k / 200) for k in range(201)]
+    assert rates[0] == pytest.approx(0.1) and rates[20] == 1 and rates[-1] == pytest.approx(1e-3)
+    assert rates[:21] == sorted(rates[:21]) and rates[20:] == sorted(rates[20:], reverse=True)
+    method = PROFIT(ProfitConfig(bits=4, activations=4, restarts=False))
+    assert {method.phase(k / 200) for k in range(201)} == {0}
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
