@@ -79,6 +79,17 @@ def array(
     return case(name, op, ((per_group * groups, 32, 32), act, simd), window=window)
 
 
+def in_luts(other: Case) -> Case:
+    """The same array with its weights in LUTs, where block RAM is the rule."""
+    (window,) = other.graph.inputs(other.name)
+    (source,) = other.graph.inputs(window.node)
+    stream = other.graph.type(source)
+    name = f"{other.name}_luts"
+    op = replace(other.op, lut_rom=True)
+    return case(name, op, (stream.shape, stream.elem, stream.lanes),
+                window=other.graph.op(window.node))  # fmt: skip
+
+
 def sparse(
     pe: int, simd: int, planes: int, act: IntType, *masks: tuple[int, ...], per_fold: bool = False
 ) -> Case:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-from fit_cases import Case, array, case, depthwise, multiplier, signed, sparse, unsigned
+from fit_cases import Case, array, case, depthwise, in_luts, multiplier, signed, sparse, unsigned
 
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.types import IntType
@@ -26,6 +26,10 @@ def arrays() -> Iterator[Case]:
     yield array(12, 12, 1, signed(6), 4, out=24, per_group=12, kernel=5)
     yield sparse(3, 16, 2, unsigned(5), (0, 2, 5), (1, 7))
     yield sparse(6, 8, 1, unsigned(3), (0,), (0, 1, 4, 6), per_fold=True)
+    yield in_luts(array(3, 6, 1, unsigned(4), 4, out=12, per_group=24))
+    yield in_luts(array(6, 10, 2, unsigned(5), 5, out=12, per_group=20))
+    yield in_luts(array(7, 9, 1, unsigned(8), 8, out=14, per_group=9))
+    yield in_luts(array(3, 24, 3, unsigned(6), 6, out=6, per_group=48))
 
 
 def depthwises() -> Iterator[Case]:
@@ -34,6 +38,7 @@ def depthwises() -> Iterator[Case]:
     yield depthwise(10, 2, unsigned(3), 3, channels=40)
     yield depthwise(3, 7, signed(7), 7, channels=24)
     yield depthwise(24, 1, unsigned(2), 4, channels=48)
+    yield in_luts(depthwise(6, 3, unsigned(6), 6, channels=24, kernel=5))
 
 
 def multipliers() -> Iterator[Case]:

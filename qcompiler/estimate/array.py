@@ -14,7 +14,7 @@ from typing import NamedTuple
 from qcompiler.estimate.carry import adder_cells, counter_cells
 from qcompiler.estimate.coefficients import COEFFICIENTS
 from qcompiler.estimate.cost import Cost
-from qcompiler.estimate.memory import ahead_rom_cost, table_lut, weight_rom_cost
+from qcompiler.estimate.memory import ahead_rom_cost, rom_cost, table_lut, weight_rom_cost
 from qcompiler.estimate.parts import (
     LEAST_RUN,
     SHIFT_BITS,
@@ -263,13 +263,20 @@ def array(
         bits = clog2(len(schedule.kinds))
         for before, tap in pairwise([0, *taps]):
             control += delay_cost(tap - before, family, bits)
-    price = ahead_rom_cost if op.ahead else weight_rom_cost
-    rom = price(op.pe * op.simd * op.planes, depth, family)
+    rom = _rom(op, op.pe * op.simd * op.planes, family)
     shift = op.pe * (op.planes * tree.shift + slots.shift)
     carry = tree.pair_carry + counter_cells(family, beats, count, depth)
     carry += op.pe * (op.planes * tree.carry + slots.carry + adder_cells(wide, family))
     fixed = Cost(lut=shift, ff=ff, carry=carry) + control + rom
     return [Parts(array_kind(op), features, fixed)]
+
+
+def _rom(op: hw.BitSerialArray, width: int, family: str) -> Cost:
+    """The weight ROM, of ``width`` bits a word."""
+    if op.lut_rom:
+        return rom_cost(width, op.weight_words, family, counted=True, in_luts=True)
+    price = ahead_rom_cost if op.ahead else weight_rom_cost
+    return price(width, op.weight_words, family)
 
 
 def _control(schedule: Schedule, beats: int, stages: int, family: str) -> Cost:

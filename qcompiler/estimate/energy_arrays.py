@@ -16,7 +16,8 @@ def array(site: Site) -> Switched:
     act, word = site.inputs[0].elem.bits, op.pe * op.simd * op.planes
     planes = encode(op.weight).bits
     ones = float(planes.mean()) if planes.size else 0.0
-    copies = 2 if op.ahead and block_rom(word, op.weight_words) else 1
+    in_blocks = block_rom(word, op.weight_words) and not op.lut_rom
+    copies = 2 if op.ahead and in_blocks else 1
     weights = word * copies * 2 * ones * (1 - ones) if op.weight_words > 1 else 0.0
     pairs = op.simd // 2
     bits = pairs * (act + 1) * mixed(x.activity)
@@ -26,7 +27,7 @@ def array(site: Site) -> Switched:
         count, width, change = -(-count // 2), width + 1, mixed(change)
         tree += count * width * change
     sums = op.pe * (op.planes * tree + (_slots(op.planes, width) + op.acc.bits) * change)
-    memory = rom(word, op.weight_words, x.beats, site.family)
+    memory = rom(word, op.weight_words, x.beats, site.family, in_luts=op.lut_rom)
     return Switched(logic=x.beats * (weights + bits + sums + 3 * COUNTER) + 2 * x.switched) + memory
 
 

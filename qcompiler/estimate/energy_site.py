@@ -84,12 +84,16 @@ def mixed(activity: float) -> float:
 # ---- memories ------------------------------------------------------------------------------------
 
 
-def rom(width: int, depth: int, reads: float, family: str) -> Switched:
+def rom(width: int, depth: int, reads: float, family: str, *, in_luts: bool = False) -> Switched:
     """A ROM; of one word it is no memory."""
     if depth < 2:
         return Switched()
     in_blocks = block_rom(width, depth) or rom_cost(width, depth, family).bram
-    return Switched(ram_read=reads * width) if in_blocks else Switched(table=reads * width)
+    return (
+        Switched(ram_read=reads * width)
+        if in_blocks and not in_luts
+        else Switched(table=reads * width)
+    )
 
 
 def ram(width: int, depth: int, writes: float, reads: float, family: str) -> Switched:

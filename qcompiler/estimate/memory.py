@@ -74,7 +74,9 @@ def ahead_rom_cost(width: int, depth: int, family: str) -> Cost:
     return weight_rom_cost(width * banks, rows, family) + registers
 
 
-def rom_cost(width: int, depth: int, family: str, *, counted: bool = False) -> Cost:
+def rom_cost(
+    width: int, depth: int, family: str, *, counted: bool = False, in_luts: bool = False
+) -> Cost:
     """A ROM with a registered read of ``depth`` words of ``width`` random bits.
 
     Args:
@@ -83,13 +85,17 @@ def rom_cost(width: int, depth: int, family: str, *, counted: bool = False) -> C
         family: Family of the device.
         counted: The address is a counter beside it and nothing slower is near. Yosys then maps the
             ROM for speed on xc7, without MUXF7, in several times the LUTs.
+        in_luts: The Verilog forbids block RAM.
     """
-    if depth < 2 or _to_blocks(width, depth, family):
+    if depth < 2 or (not in_luts and _to_blocks(width, depth, family)):
         return _in_blocks(width, depth, family) if depth > 1 else Cost(memory_bits=width)
     # Columns of few words repeat, or are another's inverse: 2^depth there are.
     kinds = 2.0 ** min(depth, 60)
     ff = -kinds * expm1(-width / kinds)
-    lut = -kinds / 2 * expm1(-2 * width / kinds) * _rom_bit(depth, family, counted)
+    bit = (
+        _forced_rom_bit(depth) if in_luts and family != "xc7" else _rom_bit(depth, family, counted)
+    )
+    lut = -kinds / 2 * expm1(-2 * width / kinds) * bit
     return Cost(lut, ff, memory_bits=width * depth)
 
 
@@ -185,6 +191,11 @@ def _rom_bit(depth: int, family: str, counted: bool) -> float:
         tables = 1 << max((depth - 1).bit_length() - 6, 0)
         return tables if tables <= 4 else 1.35 * depth / 64
     return 2.45 * depth / 16 - 1.5
+
+
+def _forced_rom_bit(depth: int) -> float:
+    """LUTs of a bit of a deep ROM: LUT4 that hold 16 words each, and the choices among them."""
+    return 2.0 * -(-depth // 16) - 1.0
 
 
 @cache

@@ -48,6 +48,7 @@ class ArrayUnit:
     act_signed: bool
     acc_bits: int
     ahead: bool = True
+    lut_rom: bool = False
 
     @classmethod
     def build(
@@ -63,6 +64,7 @@ class ArrayUnit:
         act_signed: bool,
         acc_bits: int,
         ahead: bool = True,
+        lut_rom: bool = False,
     ) -> Self:
         """Check the shapes.
 
@@ -92,7 +94,7 @@ class ArrayUnit:
             )
         return cls(
             name, tuple(planes), groups, pe, simd, planes_per_cycle, act_bits, act_signed, acc_bits,
-            ahead,
+            ahead, lut_rom,
         )  # fmt: skip
 
     @property
@@ -148,13 +150,15 @@ class ArrayUnit:
 
     @property
     def rom_attribute(self) -> str:
-        """What asks for block RAM, where the cost model counts on it."""
-        return '(* rom_style = "block" *) ' if block_rom(self.rom_width, self.rom_depth) else ""
+        """What asks for block RAM, or for LUTs, where the cost model counts on it."""
+        if not block_rom(self.rom_width, self.rom_depth):
+            return ""
+        return f'(* rom_style = "{"logic" if self.lut_rom else "block"}" *) '
 
     @property
     def prefetch(self) -> bool:
         """The ROM is read a beat ahead, into a register of its own: where it is block RAM."""
-        return self.ahead and bool(self.rom_attribute)
+        return self.ahead and not self.lut_rom and block_rom(self.rom_width, self.rom_depth)
 
     @property
     def banks(self) -> int:

@@ -47,4 +47,5 @@ class DepthwiseUnit(ArrayUnit):
             act_signed=x.signed,
             acc_bits=op.acc.bits,
             ahead=op.ahead,
+            lut_rom=op.lut_rom,
         )

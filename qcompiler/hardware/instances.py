@@ -69,6 +69,7 @@ def _array(c: Context) -> None:
         act_signed=x.elem.signed,
         acc_bits=op.acc.bits,
         ahead=op.ahead,
+        lut_rom=op.lut_rom,
     )
     _generated(c, unit)
 

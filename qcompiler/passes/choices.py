@@ -59,10 +59,21 @@ class Site:
         return engine_foldings(self.op, self.stream.shape)
 
     def option(
-        self, folding: Folding, price: ModulePrice, slices: tuple[bool, bool] = (False, False)
+        self,
+        folding: Folding,
+        price: ModulePrice,
+        slices: tuple[bool, bool] = (False, False),
+        lut_rom: bool = False,
     ) -> Option:
-        """The layer in a folding, with register slices before and behind the engine or without."""
+        """The layer in a folding.
+
+        Args:
+            slices: With register slices before and behind the engine.
+            lut_rom: Weights of a bit-serial array are in LUTs.
+        """
         op = folding.applied(self.op)
+        if lut_rom and isinstance(op, hw.BitSerialArray):
+            op = replace(op, lut_rom=True)
         fed = op.fed_by(self.window)
         source = replace(self.stream, lanes=fed.lanes)
         (windows,) = fed.infer([source])
@@ -83,6 +94,7 @@ class Choices:
         sites: Engines that may take the place of those in the graph, by layer.
         spare: Modules as wide as that many times what the fastest network needs are left out.
         level: Of `Pipelining`, whose registers around engines are part of their prices.
+        lut_roms: Weights of bit-serial arrays may be in LUTs where block RAM is the rule.
     """
 
     def __init__(
@@ -92,8 +104,10 @@ class Choices:
         sites: Mapping[str, Iterable[Site]] | None = None,
         spare: int = SPARE,
         level: str = BALANCED,
+        lut_roms: bool = False,
     ) -> None:
         self.graph, self.price, self.spare, self.level = graph, price, spare, level
+        self._lut_roms = lut_roms
         self.names = list(graph)
         self._options: dict[tuple[str, int], list[Option]] = {}
         self._adapters: dict[tuple[int, int, int, Shape], tuple[Array, int]] = {}
@@ -118,7 +132,14 @@ class Choices:
         if all(f.cycles > floor for _, f in slow):
             slow = every
         slices = sliced(self.level), sliced(self.level) and not buffered(self.graph, name)
-        return undominated([site.option(folding, self.price, slices) for site, folding in slow])
+        found = [site.option(folding, self.price, slices) for site, folding in slow]
+        if self._lut_roms:
+            found += [
+                site.option(folding, self.price, slices, lut_rom=True)
+                for site, folding in slow
+                if isinstance(site.op, hw.BitSerialArray)
+            ]
+        return undominated(found)
 
     def least(self) -> dict[str, int]:
         """The least cycles per frame of every module."""

@@ -37,6 +37,7 @@ class FoldingSpace:
         price: Of a module: LUT, FF, BRAM, DSP.
         sites: Engines that may take the place of those in the graph, by layer.
         level: Of `Pipelining`.
+        lut_roms: See `Choices`.
     """
 
     def __init__(
@@ -45,9 +46,14 @@ class FoldingSpace:
         price: ModulePrice,
         sites: Mapping[str, Iterable[Site]] | None = None,
         level: str = BALANCED,
+        lut_roms: bool = False,
     ) -> None:
-        self.graph, self.level = graph, level
-        self.choices = Choices(graph, price, sites, level=level)
+        self.graph, self.level, self._made_of = graph, level, (price, sites)
+        self.choices = Choices(graph, price, sites, level=level, lut_roms=lut_roms)
+
+    def with_lut_roms(self) -> FoldingSpace:
+        """The same, and all with weights in LUTs instead of block RAM as well."""
+        return FoldingSpace(self.graph, *self._made_of, self.level, lut_roms=True)
 
     def bounds(self) -> list[Bound]:
         """The least cycles per frame of every module, slowest first."""

@@ -171,6 +171,16 @@ class Room:
                 return found
             low += 1  # what FIFOs take is known better now
 
+    def short_of_blocks(self, cycles: int) -> bool:
+        """A folding in ``cycles`` would have room if there were block RAM enough."""
+        limits = np.where([False, False, True, False], UNLIMITED, self.limits)
+        search = Search(self.problem(cycles), self.weights, limits)
+        return search.cheapest(any_is_enough=True) is not None
+
+    def with_lut_roms(self) -> Room:
+        """The same room, for foldings with weights in LUTs instead of block RAM as well."""
+        return Room(self.space.with_lut_roms(), self.chip, self.luts)
+
     def fewest_cycles(self) -> int:
         """Per frame, of the fastest folding of all."""
         steps = self.space.steps()
@@ -248,6 +258,9 @@ def _for_rate(room: Room, fps: float, clock: float) -> Solution:
     if usual is None:
         raise _too_fast(room, wanted, fps, clock)
     folded, fitting = room.folding(wanted), None
+    if folded is None and room.short_of_blocks(wanted):
+        room = room.with_lut_roms()
+        folded = room.folding(wanted)
     if folded is None:
         other = room.fastest()
         if other is not None and bottleneck(other)[1] <= wanted:
@@ -277,6 +290,11 @@ def _too_fast(room: Room, wanted: int, fps: float, clock: float) -> QCompilerErr
 
 def _for_budget(room: Room) -> Solution:
     found = room.fastest()
+    faster = [n for n in room.space.steps() if found is None or n < bottleneck(found)[1]]
+    if faster and room.short_of_blocks(faster[-1]):
+        other = room.with_lut_roms().fastest()
+        if other is not None and (found is None or bottleneck(other)[1] < bottleneck(found)[1]):
+            found = other
     if found is None:
         raise _no_room(room)
     name, cycles = bottleneck(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,15 @@ def test_a_rom_asks_for_block_ram_where_the_estimate_counts_on_it(
 ) -> None:
     u = unit((1,), (0,), slots=1, shape=(16, 3, 3, 8 * channels))
     assert block_rom(u.rom_width, u.rom_depth) == asked
-    (declared,) = (line for line in u.verilog().splitlines() if " rom [" in line)
-    assert ('(* rom_style = "block" *)' in declared) == asked
+    assert ('(* rom_style = "block" *)' in _declared(u)) == u.prefetch == asked
+    other = replace(u, lut_rom=True)
+    assert ('(* rom_style = "logic" *)' in _declared(other)) == asked and not other.prefetch
+
+
+def _declared(u: ArrayUnit) -> str:
+    """The line of the weight ROM."""
+    (line,) = (line for line in u.verilog().splitlines() if " rom [" in line)
+    return line
 
 
 def test_memory_text_has_one_word_a_line() -> None:

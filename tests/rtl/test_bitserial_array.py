@@ -71,6 +71,7 @@ class Case:
     act_signed: bool = False
     groups: int = 1
     folds: tuple[tuple[int, ...], ...] = ()
+    lut_rom: bool = False
 
     def weights(self, rng: np.random.Generator) -> np.ndarray:
         if not self.folds:
@@ -108,6 +109,7 @@ class Case:
             act_bits=self.act_bits,
             act_signed=self.act_signed,
             acc_bits=self.accumulator_bits(w),
+            lut_rom=self.lut_rom,
         )
 
     def patches(self, w: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -158,6 +160,9 @@ CASES = {
         (8, 3, 3, 4), tuple(range(-128, 128)), twos(*range(7, -1, -1)), 2, 2, 3, 8, True, 2
     ),
     "weights_in_banks": Case((93, 3, 3, 12), RANGE4, twos(3, 2, 1, 0), 3, 12, 1, 2),
+    "weights_in_luts": Case(
+        (12, 3, 3, 12), RANGE4, twos(3, 2, 1, 0), 3, 12, 1, 2, lut_rom=True
+    ),
     "signed_digits_mixed": Case(
         (6, 2, 1, 4), tuple(s * v for s in (1, -1) for v in (0, 1, 8, 9, 32, 33, 40, 41)),
         digits(5, 3, 0), 3, 4, 4, 3,

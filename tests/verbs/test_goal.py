@@ -13,6 +13,8 @@ from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import DEVICES, Device, device
 from qcompiler.estimate.engines import module_price
 from qcompiler.estimate.report import estimate
+from qcompiler.hardware.instances import render_node
+from qcompiler.ir import hardware as hw
 from qcompiler.ir import integer
 from qcompiler.ir.graph import Graph
 from qcompiler.ir.rates import bottleneck
@@ -95,8 +97,30 @@ def test_luts_that_are_short_cost_block_rams(space: FoldingSpace) -> None:
     assert found.lut <= tight.luts and found.bram > usual.bram
 
 
-def test_a_rate_that_does_not_fit_is_built_with_advice(space: FoldingSpace) -> None:
+def test_weights_go_into_luts_where_blocks_are_short(space: FoldingSpace) -> None:
     small = chip(brams=20)
+    assert Room(space, small, small.luts).folding(CYCLES) is None  # in block RAM they do not fit
+    found = rate(space, small)
+    assert bottleneck(found.graph)[1] <= CYCLES and advice(found, small) == ""
+    arrays = in_luts(found.graph)
+    assert arrays
+    for name in arrays:
+        verilog = "".join(render_node(found.graph, name, "t").modules.values())
+        assert '(* rom_style = "logic" *)' in verilog
+    blocks = Room(space, small, 30_000).fastest()
+    faster = solve(space, small, CLOCK, fps=None, lut=30_000).graph
+    assert in_luts(faster) and blocks is not None
+    assert bottleneck(faster)[1] < bottleneck(blocks)[1]
+    assert not in_luts(rate(space, chip(brams=208)).graph)
+
+
+def in_luts(graph: Graph) -> list[str]:
+    """Arrays whose weights are."""
+    return [n for n in graph.find(hw.BitSerialArray) if graph.op(n).lut_rom]
+
+
+def test_a_rate_that_does_not_fit_is_built_with_advice(space: FoldingSpace) -> None:
+    small = chip(brams=20, luts=6_000)
     found = rate(space, small)
     assert bottleneck(found.graph)[1] <= CYCLES
     assert found.fitting_fps is not None and found.fitting_fps < RATE

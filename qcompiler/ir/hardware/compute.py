@@ -24,6 +24,7 @@ class BitSerialArray(Engine):
     weight (O, I/groups, KH, KW) int64, in the order of the integer graph. ``signs`` and ``exps``
     are the planes of all of it; with ``per_fold`` each fold of ``pe`` output channels takes those
     that it has. With ``ahead`` a weight ROM in block RAM is read a beat ahead, into a register.
+    With ``lut_rom`` it is in LUTs, however large.
     """
 
     tensor: str
@@ -38,6 +39,7 @@ class BitSerialArray(Engine):
     planes: int = 1
     per_fold: bool = False
     ahead: bool = field(default=True, kw_only=True)
+    lut_rom: bool = field(default=False, kw_only=True)
 
     def infer(self, inputs: Sequence[StreamType]) -> Sequence[StreamType]:
         (x,) = inputs
