@@ -14,9 +14,11 @@ from torch import nn
 from qcompiler.cli import main
 from qcompiler.errors import QCompilerError
 from qcompiler.estimate.devices import DEVICES, device
+from qcompiler.ir import hardware as hw
 from qcompiler.quant.config import QuantConfig
 from qcompiler.verbs.compile import Target, compile
 from qcompiler.verbs.quantize import quantize
+from qcompiler.verbs.verify import verify
 
 RATE = 500.0
 
@@ -45,8 +47,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def blocks(network: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Block RAMs that the network takes; ``few`` is a device that has three."""
-    monkeypatch.setitem(DEVICES, "few", replace(device("ecp5-12k"), name="few", brams=3))
+    """Block RAMs that the network takes; ``few`` has three, and no LUTs for all the weights."""
+    chip = replace(device("ecp5-12k"), name="few", brams=3, luts=5_000)
+    monkeypatch.setitem(DEVICES, "few", chip)
     return compile(network, Target("few", fps=RATE, oversize=True)).report.total.bram
 
 
@@ -79,9 +82,26 @@ def test_the_command_says_what_is_missing_and_where(
 
 
 def test_a_budget_says_the_same(network: Path, blocks: int) -> None:
-    short = r"takes about \d BRAM and \d+ LUT, few has 3 BRAM and the budget is 10000 LUT"
+    with pytest.raises(QCompilerError, match="the budget is 100 LUT") as caught:
+        compile(network, Target("few", lut=100))
+    (least,) = re.findall(r"takes about (\d+) LUT", str(caught.value))
+    short = rf"takes about \d BRAM and \d+ LUT, few has 3 BRAM and the budget is {least} LUT"
     with pytest.raises(QCompilerError, match=short):
-        compile(network, Target("few", lut=10_000))
+        compile(network, Target("few", lut=int(least)))
+
+
+@pytest.mark.sim
+def test_weights_in_luts_are_exact(
+    network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chip = replace(device("ecp5-12k"), name="few", brams=3)
+    monkeypatch.setitem(DEVICES, "few", chip)
+    made = compile(network, Target("few", fps=5_000), out=tmp_path / "build")
+    arrays = made.hardware.find(hw.BitSerialArray)
+    assert made.report.fits and any(made.hardware.op(n).lut_rom for n in arrays)
+    x = np.random.default_rng(1).normal(0, 1, (3, 2, 8, 8)).astype(np.float32)
+    result = verify(tmp_path / "build", x)
+    assert result.cycles_per_frame == made.report.cycles
 
 
 def test_as_many_as_there_are_are_enough(
