@@ -73,7 +73,7 @@ class Site:
         """
         op = folding.applied(self.op)
         if lut_rom and isinstance(op, hw.BitSerialArray):
-            op = replace(op, lut_rom=True)
+            op = op.in_luts()
         fed = op.fed_by(self.window)
         source = replace(self.stream, lanes=fed.lanes)
         (windows,) = fed.infer([source])

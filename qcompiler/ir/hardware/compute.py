@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from qcompiler.errors import GraphError
 from qcompiler.ir.add_terms import AddTerms
@@ -63,7 +63,14 @@ class BitSerialArray(Engine):
         return FoldPlanes(self.weight, self.groups)
 
     def folded(self, pe: int, simd: int, planes: int = 1, per_fold: bool = False) -> BitSerialArray:
-        other = replace(self, pe=pe, simd=simd, planes=planes, per_fold=per_fold)
+        return self._changed(pe=pe, simd=simd, planes=planes, per_fold=per_fold)
+
+    def in_luts(self) -> BitSerialArray:
+        """The same with its weights in LUTs."""
+        return self._changed(lut_rom=True)
+
+    def _changed(self, **fields: Any) -> BitSerialArray:
+        other = replace(self, **fields)
         vars(other)["fold_planes"] = self.fold_planes  # the weights are the same
         return other
 
