@@ -2,7 +2,8 @@
 
 Usage: make bench-profit. Needs the CIFAR-10 images of ../shared/data. First the float networks are
 trained, then each cell from its float network for the same number of epochs; PROFIT and DuQ are
-taught by the float network that they start from, LSQ in one cell of two. Every run is an
+taught by the float network that they start from, LSQ in one cell of two; `--recipe stages` and
+`--recipe stairs` train them otherwise, for comparison. Every run is an
 ordinary `qcompiler train` in build/profit, so an interrupted benchmark goes on where it was;
 figures are in benchmarks/results/profit.json as soon as a run ends.
 """
@@ -13,7 +14,7 @@ import argparse
 import json
 import statistics
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,25 @@ from qcompiler.verbs.train import Trained, train
 
 console = Console(soft_wrap=True, width=140)
 NETWORKS = ("v2", "v3", "v3_zeros")
-SHORT = {
+_STRAIGHT = {
     "float_stage": "no",
     "bn_stages": "no",
     "together": "yes",
     "refit": "yes",
-    "restarts": "no",
     "sample_epochs": "2",
     "quant_rate": "0.1",
 }
-"""For few epochs: straight to the last width, no stage without weights, one cosine over all."""
+RECIPES: dict[str, dict[str, str]] = {
+    "once": {**_STRAIGHT, "restarts": "no"},
+    "stages": _STRAIGHT,
+    "stairs": {"float_stage": "no", "bn_epochs": "2"},
+}
+"""Settings of PROFIT and DuQ for few epochs: straight to the last width with one cosine over all
+stages, or one in each, taught by the float network; or down the stairs without a teacher."""
+STAIRS = {4: "8,4", 3: "8,4,3"}
 METHODS: dict[str, tuple[str, dict[str, str]]] = {
-    "profit": ("profit", SHORT),
-    "duq": ("profit", {**SHORT, "freeze": "no"}),
+    "profit": ("profit", {}),
+    "duq": ("profit", {"freeze": "no"}),
     "lsq": ("lsq", {}),
     "lsq_taught": ("lsq", {}),
 }
@@ -54,10 +61,28 @@ class Cell:
     bits: int
     method: str
     seed: int = 0
+    recipe: str = "once"
+
+    @property
+    def kind(self) -> str:
+        """The trainer's method."""
+        return METHODS[self.method][0]
 
     @property
     def name(self) -> str:
-        return f"{self.network}_w{self.bits}a{self.bits}_{self.method}_s{self.seed}"
+        name = f"{self.network}_w{self.bits}a{self.bits}_{self.method}_s{self.seed}"
+        return name if self.recipe == "once" else f"{name}_{self.recipe}"
+
+    def options(self, weights: Path) -> dict[str, str]:
+        """Settings of the method; ``weights`` are those of the float network."""
+        found = dict(METHODS[self.method][1])
+        taught = self.method == "lsq_taught"
+        if self.kind == "profit":
+            bits = str(self.bits) if self.recipe != "stairs" else STAIRS[self.bits]
+            found |= {**RECIPES[self.recipe], "w_bits": bits, "a_bits": bits}
+            taught = self.recipe != "stairs"
+        teacher = {"teacher": f"mobilenets:{self.network}", "teacher_weights": str(weights)}
+        return found | (teacher if taught else {})
 
 
 def planned(seeds: int) -> list[Cell]:
@@ -83,8 +108,8 @@ def float_folder(network: str, float_epochs: int) -> Path:
 
 def folder_of(cell: Cell, float_epochs: int, epochs: int) -> Path:
     """Where a cell is trained; its network is net.qc there."""
-    taught = "" if cell.method == "lsq" else "_once"
-    return ROOT / f"f{float_epochs}_e{epochs}{taught}" / cell.name
+    recipe = f"_{cell.recipe}" if cell.kind == "profit" else ""
+    return ROOT / f"f{float_epochs}_e{epochs}{recipe}" / replace(cell, recipe="once").name
 
 
 def common(options: argparse.Namespace, network: str) -> dict[str, Any]:
@@ -121,38 +146,31 @@ def float_network(network: str, options: argparse.Namespace) -> dict[str, Any]:
             **common(options, network),
         )
     )
-    kind = {"network": network, "bits": 32, "method": "float", "seed": 0}
+    kind = {"network": network, "bits": 32, "method": "float", "seed": 0, "recipe": "once"}
     return {**kind, "soft": round(100 * result.soft_accuracy, 2), "seconds": seconds}
 
 
 def quantized(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     """Train one cell and say what was found."""
-    method, settings = METHODS[cell.method]
     weights = float_folder(cell.network, options.float_epochs) / "weights.pt"
-    if method == "profit":
-        settings = {**settings, "w_bits": str(cell.bits), "a_bits": str(cell.bits)}
-    if cell.method != "lsq":
-        taught = {"teacher": f"mobilenets:{cell.network}", "teacher_weights": str(weights)}
-        settings = {**settings, **taught}
     folder = folder_of(cell, options.float_epochs, options.epochs)
     result, seconds = run(
         TrainConfig(
             checkpoint_dir=folder,
             weights=weights,
-            method=method,
+            method=cell.kind,
             bits=cell.bits,
             activations=cell.bits,
             epochs=options.epochs,
             lr=options.lr,
             seed=cell.seed,
-            options=settings,
+            options=cell.options(weights),
             **common(options, cell.network),
         )
     )
     assert result.hard_accuracy is not None
-    kind = {"network": cell.network, "bits": cell.bits, "method": cell.method, "seed": cell.seed}
     return {
-        **kind,
+        **asdict(cell),
         "hard": round(100 * result.hard_accuracy, 2),
         "soft": round(100 * result.soft_accuracy, 2),
         "seconds": seconds,
@@ -175,7 +193,9 @@ def bars(cells: Cells) -> dict[str, Any]:
     for network in NETWORKS:
         for bits in (4, 3):
             for method in METHODS:
-                found = cells.where(network=network, bits=bits, method=method)
+                every = cells.where(network=network, bits=bits, method=method)
+                first = next((r for r in RECIPES if any(c["recipe"] == r for c in every)), "")
+                found = [c for c in every if c["recipe"] == first]
                 name = f"{network}_w{bits}a{bits}_{method}"
                 if network == "v3_zeros":
                     name = f"v3_w{bits}a{bits}_{method}_no_negative_padding"
@@ -189,7 +209,8 @@ def bars(cells: Cells) -> dict[str, Any]:
 
 def _shared_seeds(cells: Cells, network: str, bits: int) -> set[int]:
     """Seeds that all methods were trained with: no method is judged by luckier ones."""
-    every = [cells.where(network=network, bits=bits, method=method) for method in METHODS]
+    here = {"network": network, "bits": bits, "recipe": "once"}
+    every = [cells.where(**here, method=method) for method in METHODS]
     return set.intersection(*({c["seed"] for c in found} for found in every if found))
 
 
@@ -200,6 +221,7 @@ def main() -> int:
     parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--recipe", choices=RECIPES, default="once", help="of PROFIT and DuQ")
     parser.add_argument("--only", nargs="*", help="names of cells, such as v2_w4a4_profit_s0")
     options = parser.parse_args()
     if not record.DATA.is_dir():
@@ -208,7 +230,10 @@ def main() -> int:
     what = ("float_epochs", "epochs", "lr")
     settings = {"images": 25000, **{k: getattr(options, k) for k in what}}
     cells = Cells("profit", settings, bars)
-    for cell in planned(options.seeds):
+    every = planned(options.seeds)
+    if options.recipe != "once":
+        every = [replace(c, recipe=options.recipe) for c in every if c.kind == "profit"]
+    for cell in every:
         if cell.name in cells.found or cell.name not in (options.only or [cell.name]):
             continue
         if (name := f"{cell.network}_float") not in cells.found:

@@ -27,6 +27,11 @@ METHODS = {
     "lsq": "LSQ",
     "lsq_taught": "LSQ, same teacher",
 }
+RECIPES = {
+    "once": "one cosine",
+    "stages": "a cosine each",
+    "stairs": "stairs, no teacher",
+}
 SIMULATED = {
     "v2_w4a4": "MobileNet-v2, W4A4",
     "v3_w4a4": "MobileNet-v3-small, W4A4",
@@ -39,9 +44,11 @@ def trained(document: dict[str, Any]) -> list[str]:
     """Top-1 by network, width and method."""
     together = defaultdict(list)
     for cell in document["cells"].values():
-        together[cell["network"], -cell["bits"], list(METHODS).index(cell["method"])].append(cell)
+        method = list(METHODS).index(cell["method"])
+        recipe = list(RECIPES).index(cell["recipe"])
+        together[cell["network"], -cell["bits"], method, recipe].append(cell)
     rows = []
-    for (network, bits, method), cells in sorted(together.items()):
+    for (network, bits, method, recipe), cells in sorted(together.items()):
         name = list(METHODS)[method]
         hard = [c.get("hard", c["soft"]) for c in cells]
         spread = f" ±{(max(hard) - min(hard)) / 2:.2f}" if len(hard) > 1 else ""
@@ -50,6 +57,7 @@ def trained(document: dict[str, Any]) -> list[str]:
                 "network": NETWORKS[network],
                 "weights, activations": "float" if name == "float" else f"{-bits}, {-bits} bits",
                 "method": METHODS[name],
+                "stages": list(RECIPES.values())[recipe] if name in ("profit", "duq") else "",
                 "seeds": str(len(cells)),
                 "top-1, %": f"{statistics.mean(hard):.2f}{spread}",
                 "minutes": f"{statistics.mean(c['seconds'] for c in cells) / 60:.0f}",
@@ -67,7 +75,8 @@ def depthwise_lead(document: dict[str, Any]) -> list[str]:
     """How many of the most unstable third of the layers are depthwise."""
     lines = []
     for cell in document["cells"].values():
-        if cell["method"] == "profit" and (layers := cell["ranking"]):
+        last = cell["recipe"] == "once"
+        if cell["method"] == "profit" and last and (layers := cell["ranking"]):
             third = layers[: len(layers) // 3]
             first = sum(layer["depthwise"] for layer in third)
             whole = sum(layer["depthwise"] for layer in layers)
@@ -114,7 +123,8 @@ def picture(document: dict[str, Any], path: Path) -> bool:
     matplotlib.rcParams["svg.hashsalt"] = "aiwq"
     import matplotlib.pyplot as plt
 
-    chosen = [c for c in document["cells"].values() if c["method"] == "profit" and c["ranking"]][:4]
+    every = [c for c in document["cells"].values() if c["method"] == "profit" and c["ranking"]]
+    chosen = [c for c in every if c["recipe"] == "once"][:4]
     if not chosen:
         return False
     figure, rows = plt.subplots(len(chosen), 1, figsize=(9, 2.6 * len(chosen)), squeeze=False)
