@@ -211,7 +211,8 @@ def _shared_seeds(cells: Cells, network: str, bits: int) -> set[int]:
     """Seeds that all methods were trained with: no method is judged by luckier ones."""
     here = {"network": network, "bits": bits, "recipe": "once"}
     every = [cells.where(**here, method=method) for method in METHODS]
-    return set.intersection(*({c["seed"] for c in found} for found in every if found))
+    seeds = [{c["seed"] for c in found} for found in every if found]
+    return set.intersection(*seeds) if seeds else set()
 
 
 def main() -> int:
