@@ -48,6 +48,7 @@ held_win0 held_win1 held_win2 held_win3 held_fifo_28x150 held_fifo_48x800 held_a
 held_pad_6x2 held_add_6_9_1_5 held_thr_3_15_15_48 held_thr_12_13_15_12 held_ser_3_15_15_48
 held_ser_6_11_7_24 held_scale_3_15_11_24 held_max_3_7_4 held_gsum_3_5_36 held_gate_3_5_5_48
 held_thr_5_12_7_20 held_ser_5_12_7_20 held_thr_7_14_15_56 held_ser_7_14_15_56
+arr_3x6x1_a4w4k3g1_luts arr_7x9x1_a8w8k3g1_luts
 """
 CHOSEN, HELD = _CHOSEN.split(), _HELD.split()
 """Modules that the model is fitted on, and those that no fit sees."""

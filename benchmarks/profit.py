@@ -192,25 +192,36 @@ def bars(cells: Cells) -> dict[str, Any]:
             out[f"{network}_float"] = cell["soft"]
     for network in NETWORKS:
         for bits in (4, 3):
+            recipe = _recipe(cells, network, bits)
             for method in METHODS:
-                every = cells.where(network=network, bits=bits, method=method)
-                first = next((r for r in RECIPES if any(c["recipe"] == r for c in every)), "")
-                found = [c for c in every if c["recipe"] == first]
+                own = recipe if METHODS[method][0] == "profit" else "once"
+                where = {"network": network, "bits": bits, "method": method, "recipe": own}
+                found = cells.where(**where)
                 name = f"{network}_w{bits}a{bits}_{method}"
                 if network == "v3_zeros":
                     name = f"v3_w{bits}a{bits}_{method}_no_negative_padding"
                     name = name.replace("profit_", "")
                 if found:
-                    shared = _shared_seeds(cells, network, bits) or {c["seed"] for c in found}
+                    shared = _shared_seeds(cells, network, bits, recipe)
+                    shared = shared or {c["seed"] for c in found}
                     hard = [c["hard"] for c in found if c["seed"] in shared]
                     out[name] = round(statistics.mean(hard or [c["hard"] for c in found]), 2)
     return out
 
 
-def _shared_seeds(cells: Cells, network: str, bits: int) -> set[int]:
-    """Seeds that all methods were trained with: no method is judged by luckier ones."""
-    here = {"network": network, "bits": bits, "recipe": "once"}
-    every = [cells.where(**here, method=method) for method in METHODS]
+def _recipe(cells: Cells, network: str, bits: int) -> str:
+    """The first recipe that PROFIT was trained by; DuQ is judged by the same."""
+    found = {c["recipe"] for c in cells.where(network=network, bits=bits, method="profit")}
+    return next((name for name in RECIPES if name in found), "once")
+
+
+def _shared_seeds(cells: Cells, network: str, bits: int, recipe: str) -> set[int]:
+    """Seeds that all methods that were trained have: none is judged by luckier ones."""
+    every = [
+        cells.where(network=network, bits=bits, method=method, recipe=own)
+        for method, (kind, _) in METHODS.items()
+        for own in [recipe if kind == "profit" else "once"]
+    ]
     seeds = [{c["seed"] for c in found} for found in every if found]
     return set.intersection(*seeds) if seeds else set()
 

@@ -93,7 +93,7 @@ def rom_cost(
     kinds = 2.0 ** min(depth, 60)
     ff = -kinds * expm1(-width / kinds)
     bit = (
-        _forced_rom_bit(depth) if in_luts and family != "xc7" else _rom_bit(depth, family, counted)
+        _forced_rom_bit(depth) if in_luts and family == "ecp5" else _rom_bit(depth, family, counted)
     )
     lut = -kinds / 2 * expm1(-2 * width / kinds) * bit
     return Cost(lut, ff, memory_bits=width * depth)
@@ -194,7 +194,7 @@ def _rom_bit(depth: int, family: str, counted: bool) -> float:
 
 
 def _forced_rom_bit(depth: int) -> float:
-    """LUTs of a bit of a deep ROM: LUT4 that hold 16 words each, and the choices among them."""
+    """LUTs of a bit of a deep ROM on ECP5: LUT4 of 16 words each, and the choices among them."""
     return 2.0 * -(-depth // 16) - 1.0
 
 

@@ -151,9 +151,9 @@ class ArrayUnit:
     @property
     def rom_attribute(self) -> str:
         """What asks for block RAM, or for LUTs, where the cost model counts on it."""
-        if not block_rom(self.rom_width, self.rom_depth):
-            return ""
-        return f'(* rom_style = "{"logic" if self.lut_rom else "block"}" *) '
+        if self.lut_rom:
+            return '(* rom_style = "logic" *) '
+        return '(* rom_style = "block" *) ' if block_rom(self.rom_width, self.rom_depth) else ""
 
     @property
     def prefetch(self) -> bool:

@@ -63,17 +63,25 @@ class Site:
         folding: Folding,
         price: ModulePrice,
         slices: tuple[bool, bool] = (False, False),
-        lut_rom: bool = False,
     ) -> Option:
-        """The layer in a folding.
+        """The layer in a folding, with register slices before and behind the engine or without."""
+        return self._option(folding.applied(self.op), folding, price, slices)
 
-        Args:
-            slices: With register slices before and behind the engine.
-            lut_rom: Weights of a bit-serial array are in LUTs.
-        """
+    def in_luts(
+        self, folding: Folding, price: ModulePrice, slices: tuple[bool, bool]
+    ) -> Option | None:
+        """`option` with the weights in LUTs; None where they are not in block RAM otherwise."""
         op = folding.applied(self.op)
-        if lut_rom and isinstance(op, hw.BitSerialArray):
-            op = op.in_luts()
+        if not isinstance(op, hw.BitSerialArray):
+            return None
+        (windows,) = op.fed_by(self.window).infer([replace(self.stream, lanes=op.input_lanes)])
+        if not price(op, [windows], op.infer([windows]))[2]:
+            return None
+        return self._option(op.in_luts(), folding, price, slices)
+
+    def _option(
+        self, op: hw.Engine, folding: Folding, price: ModulePrice, slices: tuple[bool, bool]
+    ) -> Option:
         fed = op.fed_by(self.window)
         source = replace(self.stream, lanes=fed.lanes)
         (windows,) = fed.infer([source])
@@ -134,11 +142,8 @@ class Choices:
         slices = sliced(self.level), sliced(self.level) and not buffered(self.graph, name)
         found = [site.option(folding, self.price, slices) for site, folding in slow]
         if self._lut_roms:
-            found += [
-                site.option(folding, self.price, slices, lut_rom=True)
-                for site, folding in slow
-                if isinstance(site.op, hw.BitSerialArray)
-            ]
+            others = [site.in_luts(folding, self.price, slices) for site, folding in slow]
+            found += [option for option in others if option is not None]
         return undominated(found)
 
     def least(self) -> dict[str, int]:

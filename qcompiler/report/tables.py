@@ -47,7 +47,10 @@ def folding_table(result: Compiled) -> Table:
         planes = "-"
         if isinstance(op, hw.BitSerialArray):
             planes = f"{op.planes} of {_plane_counts(op)}"
-        table.add_row(name, op.title, str(op.pe), str(op.simd), planes, f"{op.rate:,}")
+        engine = op.title
+        if isinstance(op, hw.BitSerialArray) and op.lut_rom:
+            engine += ", weights in LUTs"
+        table.add_row(name, engine, str(op.pe), str(op.simd), planes, f"{op.rate:,}")
     return table
 
 

@@ -78,7 +78,7 @@ def _profit(config: TrainConfig) -> Method:
     from qcompiler.quant.profit import PROFIT, ProfitConfig
 
     _takes_no(config, "budget", why="all its layers have the same --bits")
-    _takes_no(config, "warmup", why="each of its stages begins with a fifth of warm-up")
+    _takes_no(config, "warmup", why="it has a warm-up of its own")
     if config.bits in UNQUANTIZED:
         raise QCompilerError("profit needs a weight width", hint="give --bits, such as --bits 4")
     fields = {"bits": config.bits, "activations": config.activations}

@@ -134,16 +134,19 @@ class Room:
                 break
             graph = self.space.built(problem.built(pick))
             if (self.used(graph) <= self.limits).all():
+                self._unknown = np.zeros(4)
                 return graph
             problem = self._learned(cycles, graph, problem, pick)
         self._unknown = np.zeros(4)  # it was of networks of this speed
         return self._no_faster(cycles)
 
     def _no_faster(self, cycles: int) -> Graph | None:
-        """The folding in exactly ``cycles``: a faster one may need more FIFO before a border."""
-        problem = self.problem(cycles)
+        """A folding as slow as may be: a faster one may need more FIFO before a border."""
+        within = [option.cycles for node in self.problem(cycles).nodes for option in node.options]
+        slowest = max(within, default=0)
+        problem = self.problem(slowest)
         for node in problem.nodes:
-            exact = np.array([option.cycles == cycles for option in node.options])
+            exact = np.array([option.cycles == slowest for option in node.options])
             if exact.any():
                 search = Search(problem, self.weights, self.limits)
                 pick = search.cheapest(allowed={node.name: exact})
@@ -180,6 +183,16 @@ class Room:
     def with_lut_roms(self) -> Room:
         """The same room, for foldings with weights in LUTs instead of block RAM as well."""
         return Room(self.space.with_lut_roms(), self.chip, self.luts)
+
+    def fastest_in_luts(self, found: Graph | None) -> Graph | None:
+        """``found``, the fastest that has room, or a faster one with weights in LUTs."""
+        faster = [n for n in self.space.steps() if found is None or n < bottleneck(found)[1]]
+        if not faster or not self.short_of_blocks(faster[-1]):
+            return found
+        other = self.with_lut_roms().fastest()
+        if other is None or (found is not None and bottleneck(other)[1] >= bottleneck(found)[1]):
+            return found
+        return other
 
     def fewest_cycles(self) -> int:
         """Per frame, of the fastest folding of all."""
@@ -258,19 +271,32 @@ def _for_rate(room: Room, fps: float, clock: float) -> Solution:
     if usual is None:
         raise _too_fast(room, wanted, fps, clock)
     folded, fitting = room.folding(wanted), None
-    if folded is None and room.short_of_blocks(wanted):
-        room = room.with_lut_roms()
-        folded = room.folding(wanted)
     if folded is None:
-        other = room.fastest()
-        if other is not None and bottleneck(other)[1] <= wanted:
-            folded = other
-        else:
-            folded = usual
-            fitting = clock * 1e6 / bottleneck(other)[1] if other is not None else None
+        folded, fitting = _fallback(room, wanted, usual, clock)
     name, cycles = bottleneck(folded)
     limit = f"the rate asked for ({wanted} cycles a frame); slowest module: {name}, {cycles} cycles"
     return Solution(folded, limit, fitting)
+
+
+def _fallback(room: Room, wanted: int, usual: Graph, clock: float) -> tuple[Graph, float | None]:
+    """Where no folding for the rate has room: the fastest if it will do, or weights in LUTs.
+
+    Returns:
+        The folding, ``usual`` where none has room, and then the best rate that has, if any.
+    """
+    fastest = room.fastest()
+    if fastest is not None and bottleneck(fastest)[1] <= wanted:
+        return fastest, None
+    if room.short_of_blocks(wanted):
+        folded = room.with_lut_roms().folding(wanted)
+        if folded is not None:
+            return folded, None
+    fastest = room.fastest_in_luts(fastest)
+    if fastest is None:
+        return usual, None
+    if bottleneck(fastest)[1] <= wanted:
+        return fastest, None
+    return usual, clock * 1e6 / bottleneck(fastest)[1]
 
 
 def _too_fast(room: Room, wanted: int, fps: float, clock: float) -> QCompilerError:
@@ -289,12 +315,7 @@ def _too_fast(room: Room, wanted: int, fps: float, clock: float) -> QCompilerErr
 
 
 def _for_budget(room: Room) -> Solution:
-    found = room.fastest()
-    faster = [n for n in room.space.steps() if found is None or n < bottleneck(found)[1]]
-    if faster and room.short_of_blocks(faster[-1]):
-        other = room.with_lut_roms().fastest()
-        if other is not None and (found is None or bottleneck(other)[1] < bottleneck(found)[1]):
-            found = other
+    found = room.fastest_in_luts(room.fastest())
     if found is None:
         raise _no_room(room)
     name, cycles = bottleneck(found)
@@ -313,9 +334,11 @@ def _no_room(room: Room) -> QCompilerError:
             f"the smallest folding takes about {ceil(least.lut)} LUT, {room.budget}",
             hint=f"{room.more}name a larger --target",
         )
-    saving = estimate(room.connected(room.space.fold(ANY, FEWEST_BLOCKS)), room.chip)
-    if missing_blocks(saving):
-        return capacity_error(saving, ["quantize to fewer bits", OVERSIZE])
+    blocks = estimate(room.connected(room.space.fold(ANY, FEWEST_BLOCKS)), room.chip)
+    space = room.with_lut_roms().space
+    saving = estimate(room.connected(space.fold(ANY, FEWEST_BLOCKS)), room.chip)
+    if missing_blocks(saving):  # what holds them is told with the weights
+        return capacity_error(blocks, ["quantize to fewer bits", OVERSIZE])
     return QCompilerError(
         f"the smallest folding takes about {saving.total.bram} BRAM and {ceil(saving.total.lut)} "
         f"LUT, {room.chip.name} has {room.chip.brams} BRAM and {room.budget}",

@@ -27,6 +27,17 @@ GAP = 0.03
 FITS = [(name, seed) for name in ("ecp5-85k", "xc7a100t") for seed in range(6)]
 
 
+def test_a_rate_between_two_speeds() -> None:
+    """The fastest network has no room for a FIFO; the next one is found at any rate above it."""
+    chip = device("ice40-hx8k")
+    for case in cases(run_passes(small_network(6), TO_HARDWARE), chip):
+        best = optimum(case)
+        if best is not None:
+            for cycles in (best, best + 1):
+                found = case.room.folding(cycles)
+                assert found is not None and bottleneck(found)[1] <= best
+
+
 @pytest.mark.parametrize(("name", "seed"), [*FITS, ("ice40-hx8k", 6), ("ice40-hx8k", 7)])
 def test_the_fastest_network_that_fits(name: str, seed: int) -> None:
     """Within 3 % of the optimum of all foldings, lanes and searches; no slower than greedy.

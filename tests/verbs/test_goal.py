@@ -114,6 +114,26 @@ def test_weights_go_into_luts_where_blocks_are_short(space: FoldingSpace) -> Non
     assert not in_luts(rate(space, chip(brams=208)).graph)
 
 
+def test_the_best_rate_that_fits_counts_weights_in_luts(space: FoldingSpace) -> None:
+    small = chip(brams=20, luts=20_000)
+    found = rate(space, small, CLOCK * 1e6 / 5_000)
+    blocks = Room(space, small, small.luts).fastest()
+    assert found.fitting_fps is not None and blocks is not None
+    cycles = CLOCK * 1e6 / found.fitting_fps
+    assert cycles < bottleneck(blocks)[1]
+    slower = rate(space, small, found.fitting_fps)
+    assert advice(slower, small) == "" and slower.fitting_fps is None
+
+
+def test_small_weights_are_not_said_to_be_in_luts(space: FoldingSpace) -> None:
+    """What is in LUTs by any rule has no other way to be there."""
+    both = space.with_lut_roms()
+    for name, options in both.choices.engines.items():
+        plain = {(o.cycles, o.lanes) for o in space.choices.engines[name] if o.price[2] == 0}
+        forced = {(o.cycles, o.lanes) for o in options if o.op.lut_rom}
+        assert forced and not forced & plain
+
+
 def in_luts(graph: Graph) -> list[str]:
     """Arrays whose weights are."""
     return [n for n in graph.find(hw.BitSerialArray) if graph.op(n).lut_rom]
