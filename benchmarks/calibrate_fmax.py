@@ -41,6 +41,7 @@ ser_1_18_255_16 ser_2_14_15_64 ser_4_10_7_16 ser_8_9_7_32 ser_2_12_7_16 ser_4_11
 ser_4_9_15_32 ser_8_12_3_32 thr_4_10_7_16 thr_8_9_7_32 thr_8_12_3_32 thr_4_12_15_16
 scale_1_16_12_16 scale_1_24_16_16 scale_2_14_10_64 scale_1_18_18_8
 max_8_8_2 sum_4_4_2 gsum_4_4_16 gsum_1_4_64 lookup_4_8_6 lookup_2_12_8 gate_4_8_8_24 gate_1_20_6_12
+arr_3x6x1_a4w4k3g1_luts arr_7x9x1_a8w8k3g1_luts
 """
 _HELD = """
 arr_6x24x1_a4w4k3g1 arr_6x10x2_a5w5k3g1 arr_10x6x4_a2w7k5g1 dw_10x2_a3w3k3c40 mul_3x6_a7w7k3g1p0
@@ -48,7 +49,7 @@ held_win0 held_win1 held_win2 held_win3 held_fifo_28x150 held_fifo_48x800 held_a
 held_pad_6x2 held_add_6_9_1_5 held_thr_3_15_15_48 held_thr_12_13_15_12 held_ser_3_15_15_48
 held_ser_6_11_7_24 held_scale_3_15_11_24 held_max_3_7_4 held_gsum_3_5_36 held_gate_3_5_5_48
 held_thr_5_12_7_20 held_ser_5_12_7_20 held_thr_7_14_15_56 held_ser_7_14_15_56
-arr_3x6x1_a4w4k3g1_luts arr_7x9x1_a8w8k3g1_luts
+arr_6x10x2_a5w5k3g1_luts dw_6x3_a6w6k5c24_luts
 """
 CHOSEN, HELD = _CHOSEN.split(), _HELD.split()
 """Modules that the model is fitted on, and those that no fit sees."""

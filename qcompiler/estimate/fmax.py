@@ -167,7 +167,10 @@ def _array(op: Any, inputs: Types, outputs: Types, family: str) -> list[Stage]:
     lanes = 1 if isinstance(op, hw.DepthwiseArray) else op.simd
     width, depth, bits = op.pe * lanes * op.planes, op.weight_words, op.acc.bits
     gates = Stage("gates", luts=2, fan=2 * x.elem.bits)
-    if op.lut_rom or not block_rom(width, depth):
+    if op.lut_rom:  # a deep table right behind the counter of its address
+        luts = _levels(depth) - 0.5
+        weights = Stage("weight ROM", luts=luts, bits=clog2(depth), fan=width)
+    elif not block_rom(width, depth):
         weights = Stage("weight ROM", luts=_levels(depth), fan=width)
     elif not op.ahead:
         weights = _rom("weight ROM", width, depth, family, gates)
