@@ -158,10 +158,12 @@ def main() -> int:
         print(f"{record.DATA} is missing: this benchmark needs its images and checkpoints")
         return 2
     what = ("device", "lut", "float_epochs", "epochs")
-    cells = Cells("mobilenet_rtl", {k: getattr(options, k) for k in what}, bars)
+    v2, v3 = (Cell(network, 4, "profit") for network in ("v2", "v3"))
+    settings = {k: getattr(options, k) for k in what} | {"recipe": v2.recipe}
+    cells = Cells("mobilenet_rtl", settings, bars)
     networks: dict[str, Callable[[], Network]] = {
-        "v2_w4a4": lambda: trained(Cell("v2", 4, "profit"), options),
-        "v3_w4a4": lambda: trained(Cell("v3", 4, "profit"), options),
+        "v2_w4a4": lambda: trained(v2, options),
+        "v3_w4a4": lambda: trained(v3, options),
         "vww_w8a8": lambda: visual_wake_words(8),
         "vww_w4a4": lambda: visual_wake_words(4),
     }
