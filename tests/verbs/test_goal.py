@@ -125,13 +125,15 @@ def test_the_best_rate_that_fits_counts_weights_in_luts(space: FoldingSpace) -> 
     assert advice(slower, small) == "" and slower.fitting_fps is None
 
 
-def test_small_weights_are_not_said_to_be_in_luts(space: FoldingSpace) -> None:
-    """What is in LUTs by any rule has no other way to be there."""
-    both = space.with_lut_roms()
-    for name, options in both.choices.engines.items():
-        plain = {(o.cycles, o.lanes) for o in space.choices.engines[name] if o.price[2] == 0}
-        forced = {(o.cycles, o.lanes) for o in options if o.op.lut_rom}
-        assert forced and not forced & plain
+def test_weights_that_are_in_luts_anyway_have_no_other_way_to_be_there() -> None:
+    weight = np.random.default_rng(0).integers(-3, 4, (8, 4, 3, 3))
+    graph = integer_graph(integer.Conv(weight), shape=(4, 16, 16), elem=CODES)
+    space = FoldingSpace(run_passes(graph, TO_HARDWARE), module_price("ecp5"))
+    both = space.with_lut_roms().choices.engines
+    assert {n: len(found) for n, found in both.items()} == {
+        n: len(found) for n, found in space.choices.engines.items()
+    }
+    assert not any(option.op.lut_rom for found in both.values() for option in found)
 
 
 def in_luts(graph: Graph) -> list[str]:
