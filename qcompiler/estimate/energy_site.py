@@ -89,11 +89,9 @@ def rom(width: int, depth: int, reads: float, family: str, *, in_luts: bool = Fa
     if depth < 2:
         return Switched()
     in_blocks = block_rom(width, depth) or rom_cost(width, depth, family).bram
-    return (
-        Switched(ram_read=reads * width)
-        if in_blocks and not in_luts
-        else Switched(table=reads * width)
-    )
+    if in_luts or not in_blocks:
+        return Switched(table=reads * width)
+    return Switched(ram_read=reads * width)
 
 
 def ram(width: int, depth: int, writes: float, reads: float, family: str) -> Switched:

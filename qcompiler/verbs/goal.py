@@ -142,9 +142,10 @@ class Room:
 
     def _no_faster(self, cycles: int) -> Graph | None:
         """A folding as slow as may be: a faster one may need more FIFO before a border."""
-        within = [option.cycles for node in self.problem(cycles).nodes for option in node.options]
-        slowest = max(within, default=0)
-        problem = self.problem(slowest)
+        problem = self.problem(cycles)
+        slowest = max((o.cycles for node in problem.nodes for o in node.options), default=0)
+        if slowest < cycles:
+            problem = self.problem(slowest)
         for node in problem.nodes:
             exact = np.array([option.cycles == slowest for option in node.options])
             if exact.any():
