@@ -13,7 +13,7 @@ from qcompiler.estimate import energy_activity as activity
 from qcompiler.estimate import model
 from qcompiler.estimate.energy import KINDS, TABLE, Switched, read_constants
 from qcompiler.estimate.energy_activity import inside
-from qcompiler.estimate.energy_site import COUNTER, Site, Traffic, gated, mixed
+from qcompiler.estimate.energy_site import COUNTER, Site, Traffic, gated, mixed, rom
 from qcompiler.ir import hardware as hw
 from qcompiler.ir.hardware import Order, StreamType
 from qcompiler.ir.types import IntType
@@ -164,3 +164,10 @@ def test_bars() -> None:
     assert bar(0.0) == " " * BAR and bar(1.0) == "█" * BAR
     assert bar(0.5) == "█" * (BAR // 2) + " " * (BAR // 2)
     assert len(bar(0.013)) == BAR and bar(0.013).strip()
+
+
+@pytest.mark.parametrize(("depth", "in_luts"), [(512, False), (512, True), (16, False)])
+def test_a_rom_is_read_where_it_is(depth: int, in_luts: bool) -> None:
+    found = rom(36, depth, 10.0, "ecp5", in_luts=in_luts)
+    blocks = depth == 512 and not in_luts
+    assert found == (Switched(ram_read=360.0) if blocks else Switched(table=360.0))

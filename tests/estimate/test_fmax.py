@@ -56,6 +56,14 @@ def test_reading_ahead_leaves_the_block_ram_a_cycle_of_its_own() -> None:
     assert BLOCK in {s.start for s in stages(banks, inputs, graph.types("conv0"), "ecp5")}
 
 
+def test_weights_in_luts_wait_for_no_block_ram() -> None:
+    graph = layers(8)
+    inputs = [graph.type(v) for v in graph.inputs("conv0")]
+    found = stages(graph.op("conv0").in_luts(), inputs, graph.types("conv0"), "ecp5")
+    (table,) = (stage for stage in found if stage.what == "weight ROM")
+    assert table.bits > 0 and {s.start for s in found} == {REGISTER}
+
+
 def _pipeline(depth: int) -> Graph:
     graph = Graph("hardware")
     graph.add("x", hw.Source("x", (8, 8, 8), IntType(0, 255), 8))
